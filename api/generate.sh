@@ -16,7 +16,7 @@ trap 'rm -rf "$scratch"' EXIT
 go build -o "$scratch" google.golang.org/protobuf/cmd/protoc-gen-go connectrpc.com/connect/cmd/protoc-gen-connect-go
 PATH=$scratch:$PATH protoc --proto_path=. \
 	--go_out="$out" --go_opt=paths=source_relative \
-	--connect-go_out="$out" --connect-go_opt=paths=source_relative \
+	--connect-go_out="$out" --connect-go_opt=paths=source_relative,simple \
 	sluice/v1/sluice.proto
 
 # The header names the protoc that ran; another patch release of it is no drift.

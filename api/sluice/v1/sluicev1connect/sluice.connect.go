@@ -75,27 +75,27 @@ const (
 // SluiceServiceClient is a client for the sluice.v1.SluiceService service.
 type SluiceServiceClient interface {
 	// GetVersion says which build answers.
-	GetVersion(context.Context, *connect.Request[v1.GetVersionRequest]) (*connect.Response[v1.GetVersionResponse], error)
+	GetVersion(context.Context, *v1.GetVersionRequest) (*v1.GetVersionResponse, error)
 	// GetStatus is the daemon at a glance: readiness, configuration, workers.
-	GetStatus(context.Context, *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error)
+	GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error)
 	// Apply makes a configuration the running one, or with dry_run only says what would change. A bad one changes nothing.
-	Apply(context.Context, *connect.Request[v1.ApplyRequest]) (*connect.Response[v1.ApplyResponse], error)
+	Apply(context.Context, *v1.ApplyRequest) (*v1.ApplyResponse, error)
 	// GetConfig returns the configuration that runs.
-	GetConfig(context.Context, *connect.Request[v1.GetConfigRequest]) (*connect.Response[v1.GetConfigResponse], error)
+	GetConfig(context.Context, *v1.GetConfigRequest) (*v1.GetConfigResponse, error)
 	// ListVports lists the VMs' ports in order of name.
-	ListVports(context.Context, *connect.Request[v1.ListVportsRequest]) (*connect.Response[v1.ListVportsResponse], error)
+	ListVports(context.Context, *v1.ListVportsRequest) (*v1.ListVportsResponse, error)
 	// ListUplinks lists the physical ports in order of name.
-	ListUplinks(context.Context, *connect.Request[v1.ListUplinksRequest]) (*connect.Response[v1.ListUplinksResponse], error)
+	ListUplinks(context.Context, *v1.ListUplinksRequest) (*v1.ListUplinksResponse, error)
 	// ListRecords lists the lookup records: where each customer address lives.
-	ListRecords(context.Context, *connect.Request[v1.ListRecordsRequest]) (*connect.Response[v1.ListRecordsResponse], error)
+	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
 	// ListNeighbours lists the fabric's Ethernet addresses as ARP found them.
-	ListNeighbours(context.Context, *connect.Request[v1.ListNeighboursRequest]) (*connect.Response[v1.ListNeighboursResponse], error)
+	ListNeighbours(context.Context, *v1.ListNeighboursRequest) (*v1.ListNeighboursResponse, error)
 	// ListLearned lists the Ethernet addresses learned on networks that are not virtualised.
-	ListLearned(context.Context, *connect.Request[v1.ListLearnedRequest]) (*connect.Response[v1.ListLearnedResponse], error)
+	ListLearned(context.Context, *v1.ListLearnedRequest) (*v1.ListLearnedResponse, error)
 	// ListDrops lists what was dropped, per port and reason; a pair that never dropped anything is left out.
-	ListDrops(context.Context, *connect.Request[v1.ListDropsRequest]) (*connect.Response[v1.ListDropsResponse], error)
+	ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error)
 	// NextHop says what the switch would do with a packet from one customer address to another, and why.
-	NextHop(context.Context, *connect.Request[v1.NextHopRequest]) (*connect.Response[v1.NextHopResponse], error)
+	NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error)
 }
 
 // NewSluiceServiceClient constructs a client for the sluice.v1.SluiceService service. By default,
@@ -204,84 +204,128 @@ type sluiceServiceClient struct {
 }
 
 // GetVersion calls sluice.v1.SluiceService.GetVersion.
-func (c *sluiceServiceClient) GetVersion(ctx context.Context, req *connect.Request[v1.GetVersionRequest]) (*connect.Response[v1.GetVersionResponse], error) {
-	return c.getVersion.CallUnary(ctx, req)
+func (c *sluiceServiceClient) GetVersion(ctx context.Context, req *v1.GetVersionRequest) (*v1.GetVersionResponse, error) {
+	response, err := c.getVersion.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // GetStatus calls sluice.v1.SluiceService.GetStatus.
-func (c *sluiceServiceClient) GetStatus(ctx context.Context, req *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error) {
-	return c.getStatus.CallUnary(ctx, req)
+func (c *sluiceServiceClient) GetStatus(ctx context.Context, req *v1.GetStatusRequest) (*v1.GetStatusResponse, error) {
+	response, err := c.getStatus.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // Apply calls sluice.v1.SluiceService.Apply.
-func (c *sluiceServiceClient) Apply(ctx context.Context, req *connect.Request[v1.ApplyRequest]) (*connect.Response[v1.ApplyResponse], error) {
-	return c.apply.CallUnary(ctx, req)
+func (c *sluiceServiceClient) Apply(ctx context.Context, req *v1.ApplyRequest) (*v1.ApplyResponse, error) {
+	response, err := c.apply.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // GetConfig calls sluice.v1.SluiceService.GetConfig.
-func (c *sluiceServiceClient) GetConfig(ctx context.Context, req *connect.Request[v1.GetConfigRequest]) (*connect.Response[v1.GetConfigResponse], error) {
-	return c.getConfig.CallUnary(ctx, req)
+func (c *sluiceServiceClient) GetConfig(ctx context.Context, req *v1.GetConfigRequest) (*v1.GetConfigResponse, error) {
+	response, err := c.getConfig.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListVports calls sluice.v1.SluiceService.ListVports.
-func (c *sluiceServiceClient) ListVports(ctx context.Context, req *connect.Request[v1.ListVportsRequest]) (*connect.Response[v1.ListVportsResponse], error) {
-	return c.listVports.CallUnary(ctx, req)
+func (c *sluiceServiceClient) ListVports(ctx context.Context, req *v1.ListVportsRequest) (*v1.ListVportsResponse, error) {
+	response, err := c.listVports.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListUplinks calls sluice.v1.SluiceService.ListUplinks.
-func (c *sluiceServiceClient) ListUplinks(ctx context.Context, req *connect.Request[v1.ListUplinksRequest]) (*connect.Response[v1.ListUplinksResponse], error) {
-	return c.listUplinks.CallUnary(ctx, req)
+func (c *sluiceServiceClient) ListUplinks(ctx context.Context, req *v1.ListUplinksRequest) (*v1.ListUplinksResponse, error) {
+	response, err := c.listUplinks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListRecords calls sluice.v1.SluiceService.ListRecords.
-func (c *sluiceServiceClient) ListRecords(ctx context.Context, req *connect.Request[v1.ListRecordsRequest]) (*connect.Response[v1.ListRecordsResponse], error) {
-	return c.listRecords.CallUnary(ctx, req)
+func (c *sluiceServiceClient) ListRecords(ctx context.Context, req *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error) {
+	response, err := c.listRecords.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListNeighbours calls sluice.v1.SluiceService.ListNeighbours.
-func (c *sluiceServiceClient) ListNeighbours(ctx context.Context, req *connect.Request[v1.ListNeighboursRequest]) (*connect.Response[v1.ListNeighboursResponse], error) {
-	return c.listNeighbours.CallUnary(ctx, req)
+func (c *sluiceServiceClient) ListNeighbours(ctx context.Context, req *v1.ListNeighboursRequest) (*v1.ListNeighboursResponse, error) {
+	response, err := c.listNeighbours.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListLearned calls sluice.v1.SluiceService.ListLearned.
-func (c *sluiceServiceClient) ListLearned(ctx context.Context, req *connect.Request[v1.ListLearnedRequest]) (*connect.Response[v1.ListLearnedResponse], error) {
-	return c.listLearned.CallUnary(ctx, req)
+func (c *sluiceServiceClient) ListLearned(ctx context.Context, req *v1.ListLearnedRequest) (*v1.ListLearnedResponse, error) {
+	response, err := c.listLearned.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListDrops calls sluice.v1.SluiceService.ListDrops.
-func (c *sluiceServiceClient) ListDrops(ctx context.Context, req *connect.Request[v1.ListDropsRequest]) (*connect.Response[v1.ListDropsResponse], error) {
-	return c.listDrops.CallUnary(ctx, req)
+func (c *sluiceServiceClient) ListDrops(ctx context.Context, req *v1.ListDropsRequest) (*v1.ListDropsResponse, error) {
+	response, err := c.listDrops.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // NextHop calls sluice.v1.SluiceService.NextHop.
-func (c *sluiceServiceClient) NextHop(ctx context.Context, req *connect.Request[v1.NextHopRequest]) (*connect.Response[v1.NextHopResponse], error) {
-	return c.nextHop.CallUnary(ctx, req)
+func (c *sluiceServiceClient) NextHop(ctx context.Context, req *v1.NextHopRequest) (*v1.NextHopResponse, error) {
+	response, err := c.nextHop.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // SluiceServiceHandler is an implementation of the sluice.v1.SluiceService service.
 type SluiceServiceHandler interface {
 	// GetVersion says which build answers.
-	GetVersion(context.Context, *connect.Request[v1.GetVersionRequest]) (*connect.Response[v1.GetVersionResponse], error)
+	GetVersion(context.Context, *v1.GetVersionRequest) (*v1.GetVersionResponse, error)
 	// GetStatus is the daemon at a glance: readiness, configuration, workers.
-	GetStatus(context.Context, *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error)
+	GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error)
 	// Apply makes a configuration the running one, or with dry_run only says what would change. A bad one changes nothing.
-	Apply(context.Context, *connect.Request[v1.ApplyRequest]) (*connect.Response[v1.ApplyResponse], error)
+	Apply(context.Context, *v1.ApplyRequest) (*v1.ApplyResponse, error)
 	// GetConfig returns the configuration that runs.
-	GetConfig(context.Context, *connect.Request[v1.GetConfigRequest]) (*connect.Response[v1.GetConfigResponse], error)
+	GetConfig(context.Context, *v1.GetConfigRequest) (*v1.GetConfigResponse, error)
 	// ListVports lists the VMs' ports in order of name.
-	ListVports(context.Context, *connect.Request[v1.ListVportsRequest]) (*connect.Response[v1.ListVportsResponse], error)
+	ListVports(context.Context, *v1.ListVportsRequest) (*v1.ListVportsResponse, error)
 	// ListUplinks lists the physical ports in order of name.
-	ListUplinks(context.Context, *connect.Request[v1.ListUplinksRequest]) (*connect.Response[v1.ListUplinksResponse], error)
+	ListUplinks(context.Context, *v1.ListUplinksRequest) (*v1.ListUplinksResponse, error)
 	// ListRecords lists the lookup records: where each customer address lives.
-	ListRecords(context.Context, *connect.Request[v1.ListRecordsRequest]) (*connect.Response[v1.ListRecordsResponse], error)
+	ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error)
 	// ListNeighbours lists the fabric's Ethernet addresses as ARP found them.
-	ListNeighbours(context.Context, *connect.Request[v1.ListNeighboursRequest]) (*connect.Response[v1.ListNeighboursResponse], error)
+	ListNeighbours(context.Context, *v1.ListNeighboursRequest) (*v1.ListNeighboursResponse, error)
 	// ListLearned lists the Ethernet addresses learned on networks that are not virtualised.
-	ListLearned(context.Context, *connect.Request[v1.ListLearnedRequest]) (*connect.Response[v1.ListLearnedResponse], error)
+	ListLearned(context.Context, *v1.ListLearnedRequest) (*v1.ListLearnedResponse, error)
 	// ListDrops lists what was dropped, per port and reason; a pair that never dropped anything is left out.
-	ListDrops(context.Context, *connect.Request[v1.ListDropsRequest]) (*connect.Response[v1.ListDropsResponse], error)
+	ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error)
 	// NextHop says what the switch would do with a packet from one customer address to another, and why.
-	NextHop(context.Context, *connect.Request[v1.NextHopRequest]) (*connect.Response[v1.NextHopResponse], error)
+	NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error)
 }
 
 // NewSluiceServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -291,76 +335,76 @@ type SluiceServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewSluiceServiceHandler(svc SluiceServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	sluiceServiceMethods := v1.File_sluice_v1_sluice_proto.Services().ByName("SluiceService").Methods()
-	sluiceServiceGetVersionHandler := connect.NewUnaryHandler(
+	sluiceServiceGetVersionHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceGetVersionProcedure,
 		svc.GetVersion,
 		connect.WithSchema(sluiceServiceMethods.ByName("GetVersion")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceGetStatusHandler := connect.NewUnaryHandler(
+	sluiceServiceGetStatusHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceGetStatusProcedure,
 		svc.GetStatus,
 		connect.WithSchema(sluiceServiceMethods.ByName("GetStatus")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceApplyHandler := connect.NewUnaryHandler(
+	sluiceServiceApplyHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceApplyProcedure,
 		svc.Apply,
 		connect.WithSchema(sluiceServiceMethods.ByName("Apply")),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceGetConfigHandler := connect.NewUnaryHandler(
+	sluiceServiceGetConfigHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceGetConfigProcedure,
 		svc.GetConfig,
 		connect.WithSchema(sluiceServiceMethods.ByName("GetConfig")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceListVportsHandler := connect.NewUnaryHandler(
+	sluiceServiceListVportsHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceListVportsProcedure,
 		svc.ListVports,
 		connect.WithSchema(sluiceServiceMethods.ByName("ListVports")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceListUplinksHandler := connect.NewUnaryHandler(
+	sluiceServiceListUplinksHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceListUplinksProcedure,
 		svc.ListUplinks,
 		connect.WithSchema(sluiceServiceMethods.ByName("ListUplinks")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceListRecordsHandler := connect.NewUnaryHandler(
+	sluiceServiceListRecordsHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceListRecordsProcedure,
 		svc.ListRecords,
 		connect.WithSchema(sluiceServiceMethods.ByName("ListRecords")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceListNeighboursHandler := connect.NewUnaryHandler(
+	sluiceServiceListNeighboursHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceListNeighboursProcedure,
 		svc.ListNeighbours,
 		connect.WithSchema(sluiceServiceMethods.ByName("ListNeighbours")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceListLearnedHandler := connect.NewUnaryHandler(
+	sluiceServiceListLearnedHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceListLearnedProcedure,
 		svc.ListLearned,
 		connect.WithSchema(sluiceServiceMethods.ByName("ListLearned")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceListDropsHandler := connect.NewUnaryHandler(
+	sluiceServiceListDropsHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceListDropsProcedure,
 		svc.ListDrops,
 		connect.WithSchema(sluiceServiceMethods.ByName("ListDrops")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
-	sluiceServiceNextHopHandler := connect.NewUnaryHandler(
+	sluiceServiceNextHopHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceNextHopProcedure,
 		svc.NextHop,
 		connect.WithSchema(sluiceServiceMethods.ByName("NextHop")),
@@ -400,46 +444,46 @@ func NewSluiceServiceHandler(svc SluiceServiceHandler, opts ...connect.HandlerOp
 // UnimplementedSluiceServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedSluiceServiceHandler struct{}
 
-func (UnimplementedSluiceServiceHandler) GetVersion(context.Context, *connect.Request[v1.GetVersionRequest]) (*connect.Response[v1.GetVersionResponse], error) {
+func (UnimplementedSluiceServiceHandler) GetVersion(context.Context, *v1.GetVersionRequest) (*v1.GetVersionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.GetVersion is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) GetStatus(context.Context, *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error) {
+func (UnimplementedSluiceServiceHandler) GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.GetStatus is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) Apply(context.Context, *connect.Request[v1.ApplyRequest]) (*connect.Response[v1.ApplyResponse], error) {
+func (UnimplementedSluiceServiceHandler) Apply(context.Context, *v1.ApplyRequest) (*v1.ApplyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.Apply is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) GetConfig(context.Context, *connect.Request[v1.GetConfigRequest]) (*connect.Response[v1.GetConfigResponse], error) {
+func (UnimplementedSluiceServiceHandler) GetConfig(context.Context, *v1.GetConfigRequest) (*v1.GetConfigResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.GetConfig is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) ListVports(context.Context, *connect.Request[v1.ListVportsRequest]) (*connect.Response[v1.ListVportsResponse], error) {
+func (UnimplementedSluiceServiceHandler) ListVports(context.Context, *v1.ListVportsRequest) (*v1.ListVportsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListVports is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) ListUplinks(context.Context, *connect.Request[v1.ListUplinksRequest]) (*connect.Response[v1.ListUplinksResponse], error) {
+func (UnimplementedSluiceServiceHandler) ListUplinks(context.Context, *v1.ListUplinksRequest) (*v1.ListUplinksResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListUplinks is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) ListRecords(context.Context, *connect.Request[v1.ListRecordsRequest]) (*connect.Response[v1.ListRecordsResponse], error) {
+func (UnimplementedSluiceServiceHandler) ListRecords(context.Context, *v1.ListRecordsRequest) (*v1.ListRecordsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListRecords is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) ListNeighbours(context.Context, *connect.Request[v1.ListNeighboursRequest]) (*connect.Response[v1.ListNeighboursResponse], error) {
+func (UnimplementedSluiceServiceHandler) ListNeighbours(context.Context, *v1.ListNeighboursRequest) (*v1.ListNeighboursResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListNeighbours is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) ListLearned(context.Context, *connect.Request[v1.ListLearnedRequest]) (*connect.Response[v1.ListLearnedResponse], error) {
+func (UnimplementedSluiceServiceHandler) ListLearned(context.Context, *v1.ListLearnedRequest) (*v1.ListLearnedResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListLearned is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) ListDrops(context.Context, *connect.Request[v1.ListDropsRequest]) (*connect.Response[v1.ListDropsResponse], error) {
+func (UnimplementedSluiceServiceHandler) ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListDrops is not implemented"))
 }
 
-func (UnimplementedSluiceServiceHandler) NextHop(context.Context, *connect.Request[v1.NextHopRequest]) (*connect.Response[v1.NextHopResponse], error) {
+func (UnimplementedSluiceServiceHandler) NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.NextHop is not implemented"))
 }
