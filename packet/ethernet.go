@@ -2,19 +2,19 @@ package packet
 
 import "encoding/binary"
 
-// EtherTypes (IANA, "IEEE 802 Numbers").
+// EtherTypes (IANA, "IEEE 802 Numbers"); untyped, so that they also compose into the wider words of keys and headers.
 const (
-	EtherTypeIPv4 uint16 = 0x0800
-	EtherTypeARP  uint16 = 0x0806
-	EtherTypeTEB  uint16 = 0x6558 // transparent Ethernet bridging: an Ethernet frame inside GRE
-	EtherTypeVLAN uint16 = 0x8100 // 802.1Q customer tag
-	EtherTypeIPv6 uint16 = 0x86dd
-	EtherTypeSlow uint16 = 0x8809 // slow protocols: LACP
-	EtherTypeQinQ uint16 = 0x88a8 // 802.1ad service tag
-	EtherTypeLLDP uint16 = 0x88cc
+	EtherTypeIPv4 = 0x0800
+	EtherTypeARP  = 0x0806
+	EtherTypeTEB  = 0x6558 // transparent Ethernet bridging: an Ethernet frame inside GRE
+	EtherTypeVLAN = 0x8100 // 802.1Q customer tag
+	EtherTypeIPv6 = 0x86dd
+	EtherTypeSlow = 0x8809 // slow protocols: LACP
+	EtherTypeQinQ = 0x88a8 // 802.1ad service tag
+	EtherTypeLLDP = 0x88cc
 
 	// MinEtherType is the smallest EtherType; smaller values are the length of an 802.3 frame.
-	MinEtherType uint16 = 0x0600
+	MinEtherType = 0x0600
 )
 
 // Ethernet II header.
