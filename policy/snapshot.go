@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/sluicenet/sluice/packet"
@@ -18,7 +19,7 @@ const (
 	PortVport                  // a VM's port
 )
 
-// Attachment says to what network a vport belongs (F11). A vport uses virtualisation or VLANs, never both.
+// Attachment says to what network a vport belongs. A vport uses virtualisation or VLANs, never both.
 type Attachment uint8
 
 const (
@@ -40,7 +41,7 @@ type Port struct {
 	Trunk  []uint16   // AttachPassThrough: VLANs whose tagged frames pass, ascending
 }
 
-// Record is a lookup record of F5: where (VSID, CA) lives.
+// Record is a lookup record: where (VSID, CA) lives.
 type Record struct {
 	CA     packet.Addr // zero in an L2-only record
 	MAC    packet.MAC
@@ -58,9 +59,10 @@ type Prefix struct {
 	Bits uint8
 }
 
-// Contains reports whether a lies in the prefix. The zero Prefix contains nothing.
+// Contains reports whether a lies in the prefix. The zero Prefix contains nothing, and a prefix of IPv6 no IPv4 address,
+// although those are held in an IPv6 form.
 func (p Prefix) Contains(a packet.Addr) bool {
-	if p.Bits == 0 && p.Addr.IsZero() {
+	if p == (Prefix{}) || p.Bits < 96 && a.Is4() {
 		return false
 	}
 	if p.Bits <= 64 {
@@ -86,7 +88,7 @@ type Subnet struct {
 }
 
 // NewSubnet indexes records, whose Subnet fields it sets to s.Index. Of several records with one MAC (a VM with several
-// CAs) the first is the one ByMAC finds.
+// CAs) the first is the one ByMAC finds. The slice belongs to the subnet from then on.
 func NewSubnet(s Subnet, records []Record) *Subnet {
 	s.Records = records
 	s.byCA = make(map[packet.Addr]uint32, len(records))
@@ -123,7 +125,7 @@ func (s *Subnet) ByMAC(m packet.MAC) *Record {
 // Contains reports whether a lies in one of the subnet's prefixes.
 func (s *Subnet) Contains(a packet.Addr) bool { return s.Prefix4.Contains(a) || s.Prefix6.Contains(a) }
 
-// linkLocalGateway is fe80::1, the switch's own address in every subnet with an IPv6 prefix (F4).
+// linkLocalGateway is fe80::1, the switch's own address in every subnet with an IPv6 prefix.
 var linkLocalGateway = packet.Addr{Hi: 0xfe80 << 48, Lo: 1}
 
 // IsGateway reports whether a is an address that the switch itself owns in this subnet.
@@ -134,7 +136,7 @@ func (s *Subnet) IsGateway(a packet.Addr) bool {
 	return a == s.Gateway4 || a == s.Gateway6 || (a == linkLocalGateway && !s.Gateway6.IsZero())
 }
 
-// Route is an extra customer route of a routing domain (F4): to a next-hop CA, such as a gateway VM, or to a provider
+// Route is an extra customer route of a routing domain: to a next-hop CA, such as a gateway VM, or to a provider
 // gateway, which gets the packet with the VSID of the sender's subnet.
 type Route struct {
 	Prefix  Prefix
@@ -144,7 +146,7 @@ type Route struct {
 	Gateway packet.Addr // provider address; zero when NextHop is set
 }
 
-// Domain is a routing domain: one tenant's VM network (F4). Two domains never reach each other.
+// Domain is a routing domain: one tenant's VM network. Two domains never reach each other.
 type Domain struct {
 	RDID    uint32
 	Name    string
@@ -209,7 +211,7 @@ type Snapshot struct {
 }
 
 // NewSnapshot completes s with its indices. hosts lists, for every other host that has more than one, its provider
-// addresses: they are equal ways to the same host (F2).
+// addresses: they are equal ways to the same host.
 func NewSnapshot(s Snapshot, hosts [][]packet.Addr) *Snapshot {
 	s.subnetByVSID = make(map[uint32]uint32, len(s.Subnets))
 	for i, sub := range s.Subnets {
@@ -231,6 +233,16 @@ func NewSnapshot(s Snapshot, hosts [][]packet.Addr) *Snapshot {
 		}
 	}
 	return &s
+}
+
+// WithRecords makes the snapshot that follows s when one subnet, by index, gets other records: what policy that arrives
+// record by record needs. It costs the records of that subnet and one pointer per subnet; all else is shared with s.
+func (s *Snapshot) WithRecords(subnet uint32, records []Record) *Snapshot {
+	next := *s
+	next.Revision++
+	next.Subnets = slices.Clone(s.Subnets)
+	next.Subnets[subnet] = NewSubnet(*s.Subnets[subnet], records)
+	return &next
 }
 
 // Port returns the port of an index, the zero Port when there is none.
@@ -310,30 +322,49 @@ func (s *Snapshot) SameHost(a, b packet.Addr) bool {
 // PathTo chooses how to reach provider address pa: among the equal addresses of that host, and among the host's own
 // uplinks that reach it, by the flow's hash. ok is false when no uplink has a prefix or a gateway for it.
 func (s *Snapshot) PathTo(pa packet.Addr, hash uint32) (target packet.Addr, path ProviderPath, ok bool) {
-	target = pa
-	if g, in := s.paGroup[pa]; in {
-		target = s.groups[g][int(hash>>8)%len(s.groups[g])]
+	g, in := s.paGroup[pa]
+	if !in {
+		path, ok = s.pathTo(pa, hash)
+		return pa, path, ok
 	}
-	var direct, routed [8]*ProviderAddress
-	nDirect, nRouted := 0, 0
+	// Some addresses of the other host may be in a fabric that this host has no part in: the next one takes their turn.
+	group := s.groups[g]
+	first := int(hash >> 8 % uint32(len(group)))
+	for i := range group {
+		target = group[(first+i)%len(group)]
+		if path, ok = s.pathTo(target, hash); ok {
+			return target, path, true
+		}
+	}
+	return pa, ProviderPath{}, false
+}
+
+// maxPaths bounds the own provider addresses that share the traffic to one target.
+const maxPaths = 8
+
+func (s *Snapshot) pathTo(target packet.Addr, hash uint32) (ProviderPath, bool) {
+	var direct, routed [maxPaths]*ProviderAddress
+	nDirect, nRouted := uint32(0), uint32(0)
 	for i := range s.PAs {
 		p := &s.PAs[i]
 		switch {
-		case p.Prefix.Contains(target) && nDirect < len(direct):
-			direct[nDirect] = p
-			nDirect++
-		case !p.Gateway.IsZero() && nRouted < len(routed):
+		case p.Prefix.Contains(target):
+			if nDirect < maxPaths {
+				direct[nDirect] = p
+				nDirect++
+			}
+		case !p.Gateway.IsZero() && nRouted < maxPaths:
 			routed[nRouted] = p
 			nRouted++
 		}
 	}
-	if nDirect > 0 {
-		p := direct[int(hash>>16)%nDirect]
-		return target, ProviderPath{Uplink: p.Uplink, Source: p.Addr, NextHop: target}, true
+	switch {
+	case nDirect > 0:
+		p := direct[hash>>16%nDirect]
+		return ProviderPath{Uplink: p.Uplink, Source: p.Addr, NextHop: target}, true
+	case nRouted > 0:
+		p := routed[hash>>16%nRouted]
+		return ProviderPath{Uplink: p.Uplink, Source: p.Addr, NextHop: p.Gateway}, true
 	}
-	if nRouted > 0 {
-		p := routed[int(hash>>16)%nRouted]
-		return target, ProviderPath{Uplink: p.Uplink, Source: p.Addr, NextHop: p.Gateway}, true
-	}
-	return target, ProviderPath{}, false
+	return ProviderPath{}, false
 }
