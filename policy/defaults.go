@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"hash/fnv"
+	"time"
+
+	"github.com/sluicenet/sluice/packet"
+)
+
+// Default is the value of a key that the file leaves out.
+type Default struct {
+	Key   string // as a path: "vports.mtu" is the mtu of each vport
+	Value string // as one would write it in the file; empty when it is not a fixed one
+	Note  string
+}
+
+// Defaults lists every key that has a default. It is the documentation of them, and a test compares it with what Parse
+// fills in.
+var Defaults = []Default{
+	{"daemon.socket", "/run/sluice/sluiced.sock", "control socket"},
+	{"daemon.metrics", "127.0.0.1:9464", "metrics endpoint, or off"},
+	{"daemon.logLevel", "info", "debug, info, warn or error"},
+	{"daemon.logFormat", "text", "text or json"},
+	{"dataplane.workers", "auto", "one per core of dataplane.cores, else as many as suit the machine"},
+	{"dataplane.cores", "", "chosen by the daemon"},
+	{"dataplane.hugepages", "auto", "used when the kernel has some free"},
+	{"dataplane.idleSleep", "100us", "longest nap of a worker without packets; 0s spins"},
+	{"dataplane.flowIdle", "60s", "a flow without packets is forgotten after this"},
+	{"dataplane.macAge", "300s", "a learned MAC is forgotten after this"},
+	{"dataplane.flowsPerQueue", "1048576", "bound of each flow table, a power of two"},
+	{"dataplane.routerMAC", "02:15:5d:00:00:01", "of the subnets' gateways; the same on every host"},
+	{"uplinks.queues", "1", "receive queues"},
+	{"uplinks.mtu", "", "the device's own"},
+	{"vports.device.interface", "", "the vport's name"},
+	{"vports.device.persist", "true", "the VM keeps its interface while the daemon restarts"},
+	{"vports.queues", "1", "queue pairs"},
+	{"vports.mtu", "1500", "largest IP packet that the VM sends"},
+	{"networks.rdid", "", "derived from the network's name, the same on every host"},
+	{"networks.subnets.method", "nvgre", "how packets cross the fabric"},
+	{"networks.routes.metric", "0", "of equal prefixes the lowest metric wins"},
+}
+
+const defaultVportMTU = 1500
+
+var defaultRouterMAC = packet.MAC{0x02, 0x15, 0x5d, 0x00, 0x00, 0x01}
+
+// setDefaults fills in what the file leaves out. What the file gives stays, also when it is wrong.
+func (c *Config) setDefaults() {
+	setDefault(&c.Daemon.source, "socket", &c.Daemon.Socket, "/run/sluice/sluiced.sock")
+	setDefault(&c.Daemon.source, "metrics", &c.Daemon.Metrics, "127.0.0.1:9464")
+	setDefault(&c.Daemon.source, "logLevel", &c.Daemon.LogLevel, "info")
+	setDefault(&c.Daemon.source, "logFormat", &c.Daemon.LogFormat, "text")
+	d := &c.Dataplane
+	setDefault(&d.source, "hugepages", &d.Hugepages, "auto")
+	setDefault(&d.source, "idleSleep", &d.IdleSleep, 100*time.Microsecond)
+	setDefault(&d.source, "flowIdle", &d.FlowIdle, 60*time.Second)
+	setDefault(&d.source, "macAge", &d.MACAge, 300*time.Second)
+	setDefault(&d.source, "flowsPerQueue", &d.FlowsPerQueue, 1<<20)
+	setDefault(&d.source, "routerMAC", &d.RouterMAC, defaultRouterMAC)
+	for i := range c.Uplinks {
+		setDefault(&c.Uplinks[i].source, "queues", &c.Uplinks[i].Queues, 1)
+	}
+	for i := range c.Vports {
+		v := &c.Vports[i]
+		setDefault(&v.source, "device.interface", &v.Device.Interface, v.Name)
+		setDefault(&v.source, "device.persist", &v.Device.Persist, true)
+		setDefault(&v.source, "queues", &v.Queues, 1)
+		setDefault(&v.source, "mtu", &v.MTU, defaultVportMTU)
+	}
+	for i := range c.Networks {
+		n := &c.Networks[i]
+		setDefault(&n.source, "rdid", &n.RDID, derivedRDID(n.Name))
+		for j := range n.Subnets {
+			setDefault(&n.Subnets[j].source, "method", &n.Subnets[j].Method, MethodNVGRE)
+		}
+	}
+}
+
+func setDefault[T any](s *source, key string, dst *T, value T) {
+	if !s.has(key) {
+		*dst = value
+	}
+}
+
+// minDerivedRDID parts the routing domain ids that files give from those that are derived, so that the two never meet.
+const minDerivedRDID = 1 << 31
+
+// derivedRDID is the routing domain id of a network that gives none: from its name, so that all hosts agree.
+func derivedRDID(name string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return h.Sum32() | minDerivedRDID
+}
