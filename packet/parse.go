@@ -74,10 +74,25 @@ const (
 
 // Parse reads the headers of a frame up to the transport ports and builds its flow key. It never reads outside data,
 // believes no length before checking it, and writes every field of out that Err and Kind make meaningful.
-// data is the first segment; more says that further segments follow, so that a header beyond data's end is split rather
-// than truncated.
-func Parse(data []byte, scope uint32, more bool, out *Parsed) {
+// data is the first segment and frameLen the length of the whole packet: headers must stand in the first segment, and
+// one that reaches beyond it is split rather than truncated.
+func Parse(data []byte, frameLen int, scope uint32, out *Parsed) {
 	*out = Parsed{}
+	parseFrame(data, frameLen, scope, out)
+	if out.Err != ParseOK && frameLen > len(data) {
+		markSplit(out)
+	}
+}
+
+// markSplit turns a truncation into ErrSegments: with more segments to come the bytes are there, but elsewhere.
+func markSplit(out *Parsed) {
+	switch out.Err {
+	case ErrTruncatedEth, ErrTruncatedVLAN, ErrTruncatedARP, ErrTruncatedIPv4, ErrTruncatedIPv6, ErrIPv6Chain:
+		out.Err = ErrSegments
+	}
+}
+
+func parseFrame(data []byte, frameLen int, scope uint32, out *Parsed) {
 	if len(data) < ethLen {
 		out.Err = ErrTruncatedEth
 		return
@@ -99,15 +114,15 @@ func Parse(data []byte, scope uint32, more bool, out *Parsed) {
 		}
 	}
 	out.L3 = uint16(off)
-	out.Len = uint16(min(len(data), 0xffff))
+	out.Len = uint16(min(frameLen, 0xffff))
 	switch etherType {
 	case rawIPv4:
-		parseIPv4(data[off:], out)
+		parseIPv4(data[off:], frameLen-off, out)
 	case rawIPv6:
-		parseIPv6(data[off:], out)
+		parseIPv6(data[off:], frameLen-off, out)
 	case rawARP:
 		out.Kind = L3ARP
-		out.Key[2] |= EtherTypeARP << 32
+		out.Key[2] |= uint64(EtherTypeARP) << 32
 		if _, ok := CheckARP(data[off:]); !ok {
 			out.Err = ErrTruncatedARP
 		}
@@ -117,17 +132,6 @@ func Parse(data []byte, scope uint32, more bool, out *Parsed) {
 			etherType = 0 // every LLC frame between two stations is one flow, whatever its length
 		}
 		out.Key[2] |= uint64(etherType) << 32
-	}
-	if more && out.Err != ParseOK && out.Err != ErrSourceMAC {
-		splitOrMalformed(out)
-	}
-}
-
-// splitOrMalformed turns a truncation into ErrSegments: with more segments to come the bytes are there, but elsewhere.
-func splitOrMalformed(out *Parsed) {
-	switch out.Err {
-	case ErrTruncatedARP, ErrTruncatedIPv4, ErrTruncatedIPv6, ErrIPv6Chain, ErrTruncatedL4, ErrIPv4TotalLen, ErrIPv6PayloadLen:
-		out.Err = ErrSegments
 	}
 }
 
@@ -148,8 +152,9 @@ func parseTag(data []byte, etherType uint16, out *Parsed) (inner uint16, off int
 	return inner, ethLen + vlanLen
 }
 
-// parseIPv4 reads an IPv4 header (RFC 791) and the ports behind it.
-func parseIPv4(ip []byte, out *Parsed) {
+// parseIPv4 reads an IPv4 header (RFC 791) and the ports behind it. ip is what stands in the first segment of the room
+// bytes that the packet has.
+func parseIPv4(ip []byte, room int, out *Parsed) {
 	out.Kind = L3IPv4
 	if len(ip) < 20 {
 		out.Err = ErrTruncatedIPv4
@@ -167,7 +172,7 @@ func parseIPv4(ip []byte, out *Parsed) {
 	case header > len(ip):
 		out.Err = ErrTruncatedIPv4
 		return
-	case total < header || total > len(ip):
+	case total < header || total > room:
 		out.Err = ErrIPv4TotalLen
 		return
 	}
@@ -178,7 +183,7 @@ func parseIPv4(ip []byte, out *Parsed) {
 	frag := binary.BigEndian.Uint16(ip[6:])
 	if frag&0x3fff == 0 {
 		out.L4 = out.L3 + uint16(header)
-		parseL4(ip[header:total], false, out)
+		parseL4(ip[header:min(total, len(ip))], total-header, out)
 		return
 	}
 	out.Fragment = true
@@ -190,51 +195,45 @@ func parseIPv4(ip []byte, out *Parsed) {
 	}
 	if offset == 0 {
 		out.L4 = out.L3 + uint16(header)
-		parseL4(ip[header:total], true, out)
+		parseL4(ip[header:min(total, len(ip))], total-header, out)
 	}
 }
 
+// transportLen is the shortest header of each protocol that has ports or a type in the key; 0 for all others.
+var transportLen = [256]uint8{ProtoTCP: 20, ProtoUDP: 8, ProtoSCTP: 12, ProtoICMP: 8, ProtoICMPv6: 4}
+
 // parseL4 checks the transport header and puts the ports into the key, except for a first fragment, which must share
-// its key with those that follow.
-func parseL4(l4 []byte, fragment bool, out *Parsed) {
+// its key with those that follow. l4 is what stands in the first segment of a payload of size bytes.
+func parseL4(l4 []byte, size int, out *Parsed) {
+	need := int(transportLen[out.Proto])
+	if need == 0 {
+		return
+	}
+	if size < need {
+		out.Err = ErrTruncatedL4
+		return
+	}
+	if len(l4) < need {
+		out.Err = ErrSegments
+		return
+	}
+	ports := binary.LittleEndian.Uint32(l4)
 	switch out.Proto {
 	case ProtoTCP:
-		if len(l4) < 20 {
-			out.Err = ErrTruncatedL4
-			return
-		}
-		if n := int(l4[12]>>4) * 4; n < 20 || (n > len(l4) && !fragment) {
+		if n := int(l4[12]>>4) * 4; n < 20 || (n > size && !out.Fragment) {
 			out.Err = ErrL4Length
 			return
 		}
 	case ProtoUDP:
-		if len(l4) < 8 {
-			out.Err = ErrTruncatedL4
-			return
-		}
-		if n := int(binary.BigEndian.Uint16(l4[4:])); n < 8 || (n > len(l4) && !fragment) {
+		if n := int(binary.BigEndian.Uint16(l4[4:])); n < 8 || (n > size && !out.Fragment) {
 			out.Err = ErrL4Length
 			return
 		}
-	case ProtoSCTP:
-		if len(l4) < 12 {
-			out.Err = ErrTruncatedL4
-			return
-		}
 	case ProtoICMP, ProtoICMPv6:
-		if len(l4) < 8 && (out.Kind == L3IPv4) == (out.Proto == ProtoICMP) {
-			out.Err = ErrTruncatedL4
-			return
-		}
-		if !fragment && len(l4) >= 2 {
-			out.Key[2] |= uint64(binary.LittleEndian.Uint16(l4)) << 32
-		}
-		return
-	default:
-		return
+		ports &= 0xffff // type and code; the checksum is no part of the flow
 	}
-	if !fragment {
-		out.Key[2] |= uint64(binary.LittleEndian.Uint32(l4)) << 32
+	if !out.Fragment {
+		out.Key[2] |= uint64(ports) << 32
 	}
 }
 
@@ -249,7 +248,7 @@ const (
 )
 
 // parseIPv6 reads an IPv6 header, its extension headers and the ports behind them.
-func parseIPv6(ip []byte, out *Parsed) {
+func parseIPv6(ip []byte, room int, out *Parsed) {
 	out.Kind = L3IPv6
 	if len(ip) < 40 {
 		out.Err = ErrTruncatedIPv6
@@ -260,13 +259,13 @@ func parseIPv6(ip []byte, out *Parsed) {
 		return
 	}
 	payload := int(binary.BigEndian.Uint16(ip[4:]))
-	if payload > len(ip)-40 || (payload == 0 && ip[6] == extHopByHop) {
+	if payload > room-40 || (payload == 0 && ip[6] == extHopByHop) {
 		out.Err = ErrIPv6PayloadLen
 		return
 	}
 	out.TOS = ip[0]<<4 | ip[1]>>4
 	out.Len = out.L3 + 40 + uint16(payload)
-	proto, off, first, ok := walkIPv6(ip[:40+payload], out)
+	proto, off, first, ok := walkIPv6(ip[:min(40+payload, len(ip))], out)
 	if !ok {
 		out.Err = ErrIPv6Chain
 		return
@@ -278,7 +277,7 @@ func parseIPv6(ip []byte, out *Parsed) {
 	}
 	if first && proto != extNoNext {
 		out.L4 = out.L3 + uint16(off)
-		parseL4(ip[off:40+payload], out.Fragment, out)
+		parseL4(ip[off:min(40+payload, len(ip))], 40+payload-off, out)
 	}
 }
 
