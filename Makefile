@@ -1,0 +1,120 @@
+# `make help` explains every target that has a ## behind it.
+
+SHELL         := /bin/bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 30s
+BENCH    ?= .
+CONFIG   ?= /etc/sluice/host.yaml
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+
+MODULE  := github.com/sluicenet/sluice
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Three sorts of packages. CGO links with DPDK. E2E makes network namespaces. All others must build and pass without cgo,
+# as anybody, on any machine.
+CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced|cmd/sluice-pktgen)(/|$$)
+E2E_ROOMS := ^$(MODULE)/(demo|internal/e2e)(/|$$)
+CGO        = $$($(GO) list ./... | grep -E '$(CGO_ROOMS)')
+E2E        = $$($(GO) list ./... | grep -E '$(E2E_ROOMS)')
+PURE       = $$($(GO) list ./... | grep -Ev '$(CGO_ROOMS)|$(E2E_ROOMS)')
+
+# Tests that need root are compiled by whoever runs make, and only run by sudo, so that no file of the build becomes root's.
+ifneq ($(shell id -u),0)
+ROOT  := sudo
+AS_ROOT = -exec "sudo -E env PATH=$$PATH"
+endif
+
+.PHONY: help
+help: ## Explain the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) CONFIG=$(CONFIG) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
+
+.PHONY: deps
+deps: go-version ## Install the Debian packages that are missing (does nothing when all are there)
+	@.ci/deps
+
+.PHONY: go-version
+go-version:
+	@v=$$($(GO) env GOVERSION 2>/dev/null || true); \
+	if ! printf 'go1.26\n%s\n' "$$v" | sort -V -C; then \
+		echo "make: Go 1.26 or newer is needed, found $${v:-none}: install it from https://go.dev/dl and put it first into PATH" >&2; exit 1; \
+	fi
+
+.PHONY: build
+build: deps ## Build bin/sluiced (the daemon) and bin/sluice (the command line)
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/sluiced ./cmd/sluiced
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+
+.PHONY: test
+test: test-pure test-race test-cgo e2e ## Run all tests: without cgo, with the race detector, with DPDK, in namespaces
+
+.PHONY: test-pure
+test-pure: deps
+	@echo "== tests without cgo"
+	CGO_ENABLED=0 $(GO) test $(PURE)
+	@echo "== commands and test packages build without cgo"
+	CGO_ENABLED=0 $(GO) vet $(PURE) $(E2E)
+
+.PHONY: test-race
+test-race: deps
+	@echo "== tests with the race detector"
+	CGO_ENABLED=1 $(GO) test -race $(PURE)
+
+.PHONY: test-cgo
+test-cgo: build
+	@echo "== tests with DPDK (as root)"
+	$(GO) test -p 1 $(AS_ROOT) $(CGO)
+
+.PHONY: e2e
+e2e: build ## Run the tests on real packets in network namespaces (root)
+	@echo "== end to end, in network namespaces (as root)"
+	$(GO) test -p 1 -count 1 -timeout 20m $(AS_ROOT) $(E2E)
+
+.PHONY: lint
+lint: deps ## Check format, vet, golangci-lint and that generated code is up to date
+	@echo "== gofmt"
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	[ -z "$$files" ] || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
+	@echo "== go vet"
+	$(GO) vet ./...
+	@echo "== golangci-lint (the first run builds it, which takes minutes)"
+	$(GO) tool -modfile=.ci/tools/go.mod golangci-lint run ./...
+	@echo "== generated code"
+	api/generate.sh --check
+
+.PHONY: fuzz
+fuzz: deps ## Run each fuzz target for FUZZTIME
+	@for pkg in $(PURE); do \
+		for target in $$(CGO_ENABLED=0 $(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$target"; \
+			CGO_ENABLED=0 $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: deps ## Run the Go benchmarks whose name matches BENCH
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PURE)
+
+.PHONY: demo
+demo: build ## Two hosts, two tenants, NVGRE between them, in network namespaces (root, under a minute)
+	@$(ROOT) bin/sluice demo
+
+.PHONY: run
+run: build ## Run the daemon in the foreground with CONFIG
+	$(ROOT) bin/sluiced --config $(CONFIG)
+
+.PHONY: install
+install: ## Install what `make build` built under DESTDIR and PREFIX, with a systemd unit
+	@[ -x bin/sluiced ] && [ -x bin/sluice ] || { echo "make: nothing to install yet: run make build first, not as root" >&2; exit 1; }
+	install -D -m 755 bin/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
+	install -D -m 755 bin/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	install -d -m 755 $(DESTDIR)/etc/sluice $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|g' configs/systemd/sluiced.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/sluiced.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sluiced.service
