@@ -1,0 +1,84 @@
+package dpdk
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// devargs is a device's description in DPDK's words: a name or PCI address, and arguments key=value.
+type devargs struct {
+	name string
+	args []string
+}
+
+func parseDevargs(s string) devargs {
+	parts := strings.Split(s, ",")
+	return devargs{name: parts[0], args: parts[1:]}
+}
+
+func (d devargs) String() string { return strings.Join(append([]string{d.name}, d.args...), ",") }
+
+// get returns the value of a key; "" if it is not there.
+func (d devargs) get(key string) string {
+	for _, a := range d.args {
+		if v, ok := strings.CutPrefix(a, key+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// setDefault adds a key that the user did not give.
+func (d *devargs) setDefault(key, value string) {
+	if d.get(key) == "" {
+		d.args = append(d.args, key+"="+value)
+	}
+}
+
+// isPCI reports a device of the PCI bus, as opposed to a virtual one.
+func (d devargs) isPCI() bool { return pciAddress.MatchString(d.name) }
+
+// kernelInterface is the interface that drivers on top of the kernel work on; "" for all others.
+func (d devargs) kernelInterface() string {
+	if strings.HasPrefix(d.name, "net_af_packet") || strings.HasPrefix(d.name, "eth_af_packet") || strings.HasPrefix(d.name, "net_af_xdp") {
+		return d.get("iface")
+	}
+	return ""
+}
+
+// Geometry of an af_packet ring. The driver takes slot i to be at i times the slot size, so a block must hold a whole
+// number of slots; the kernel wants blocks of whole pages; and the driver wants an mbuf as large as a slot.
+const (
+	slotUnit     = 1024 // four of them are a page
+	slotOverhead = 96   // in front of the frame: tpacket2_hdr, sockaddr_ll, alignment (66), and a VLAN tag put back (4)
+	minSlot      = 2048
+	l2Overhead   = 14 + 8 // Ethernet header and two VLAN tags
+)
+
+// ringSlot is the slot that a frame of so many bytes needs.
+func ringSlot(frameSize int) int {
+	return max(minSlot, (frameSize+slotOverhead+slotUnit-1)/slotUnit*slotUnit)
+}
+
+// afPacket completes the arguments for af_packet: queues, and slots that frames up to the MTU fit in.
+func (d *devargs) afPacket(queues, mtu int) error {
+	d.setDefault("qpairs", strconv.Itoa(max(1, queues)))
+	slot := ringSlot(mtu + l2Overhead)
+	if given := d.get("framesz"); given != "" {
+		n, err := strconv.Atoi(given)
+		if err != nil || n < mtu+l2Overhead+slotOverhead {
+			return fmt.Errorf("framesz=%s: %w: MTU %d needs at least %d", given, ErrInvalid, mtu, mtu+l2Overhead+slotOverhead)
+		}
+		return nil
+	}
+	if slot > minSlot {
+		block := slot
+		for block%4096 != 0 {
+			block += slot
+		}
+		d.setDefault("framesz", strconv.Itoa(slot))
+		d.setDefault("blocksz", strconv.Itoa(block))
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package dpdk
+
+// #include <stdlib.h>
+// #include <rte_dev.h>
+// #include "ethdev.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"github.com/sluicenet/sluice/packet"
+)
+
+// UplinkOptions of OpenUplink.
+type UplinkOptions struct {
+	Name        string // the user's name for it, for messages
+	Devargs     string // a PCI address, or a virtual device: "net_af_packet0,iface=eth1"
+	RxQueues    int    // wanted; the device may have fewer. 0 is 1
+	TxQueues    int    // likewise
+	MTU         int    // bytes; 0 is the driver's own
+	Promiscuous bool   // receive frames for any address
+	Pool        *Mempool
+}
+
+// ethdev is an uplink: a port of DPDK.
+type ethdev struct {
+	name   string
+	id     C.uint16_t
+	kernel *kernelInterface // of drivers on top of the kernel, else nil
+	locks  *C.struct_sluice_txlock
+	rx, tx int
+	addr   packet.MAC
+	maxLen int
+}
+
+// control keeps DPDK's control calls, which are not safe against each other, and their log lines apart.
+var control sync.Mutex
+
+// OpenUplink plugs the device in, configures it and starts it.
+func OpenUplink(o UplinkOptions) (*Device, error) {
+	what := "uplink " + o.Name
+	if err := running(what); err != nil {
+		return nil, err
+	}
+	control.Lock()
+	defer control.Unlock()
+	o.RxQueues, o.TxQueues = max(1, o.RxQueues), max(1, o.TxQueues)
+	frame := o.MTU + l2Overhead
+	if o.Pool == nil || o.MTU < 0 || frame > o.Pool.FrameSize() {
+		return nil, fmt.Errorf("%s: MTU %d: %w: frames of %d bytes do not fit the packets of the mempool", what, o.MTU, ErrInvalid, frame)
+	}
+	args := parseDevargs(o.Devargs)
+	kernel, err := prepare(&args, &o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	id, err := probe(args, what)
+	if err != nil {
+		return nil, err
+	}
+	e := &ethdev{name: args.name, id: id, kernel: kernel}
+	notes, err := e.start(o, what)
+	if err != nil {
+		C.sluice_ethdev_close(id)
+		return nil, err
+	}
+	takeLog()
+	return register(o.Name, e, notes), nil
+}
+
+// prepare checks what DPDK would answer only with a bare failure, and completes the arguments.
+func prepare(args *devargs, o *UplinkOptions) (*kernelInterface, error) {
+	if args.isPCI() {
+		if !eal.pci {
+			return nil, fmt.Errorf("PCI device %s: %w while running: the daemon was started without a PCI uplink; restart it with this one in its configuration", args.name, ErrUnsupported)
+		}
+		return nil, checkPCI(sysfsPCI, args.name)
+	}
+	name := args.kernelInterface()
+	if name == "" {
+		return nil, nil
+	}
+	k, err := openKernelInterface(name)
+	if err != nil {
+		return nil, err
+	}
+	if o.MTU == 0 {
+		o.MTU = k.mtu()
+	}
+	if strings.Contains(args.name, "af_packet") {
+		if err := args.afPacket(max(o.RxQueues, o.TxQueues), o.MTU); err != nil {
+			return nil, err
+		}
+	}
+	return k, k.bringUp(o.MTU)
+}
+
+// probe plugs a device in and finds its port. One that EAL probed at the start is found without.
+func probe(args devargs, what string) (C.uint16_t, error) {
+	name := C.CString(args.name)
+	defer C.free(unsafe.Pointer(name))
+	if id := C.sluice_ethdev_find(name); id >= 0 {
+		if ethdevInUse(C.uint16_t(id)) {
+			return 0, fmt.Errorf("%s: device %s: %w by another uplink: name another device", what, args.name, ErrBusy)
+		}
+		return C.uint16_t(id), nil
+	}
+	all := C.CString(args.String())
+	defer C.free(unsafe.Pointer(all))
+	if err := errno(C.rte_dev_probe(all)); err != nil {
+		return 0, failure(fmt.Sprintf("%s: open device %s", what, args), err, takeLog())
+	}
+	id := C.sluice_ethdev_find(name)
+	if id < 0 {
+		return 0, fmt.Errorf("%s: device %s: %w: it is not an Ethernet device", what, args, ErrInvalid)
+	}
+	return C.uint16_t(id), nil
+}
+
+func ethdevInUse(id C.uint16_t) bool {
+	devices.Lock()
+	defer devices.Unlock()
+	for _, d := range devices.byNum {
+		if e, ok := d.port.(*ethdev); ok && e.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *ethdev) start(o UplinkOptions, what string) (notes []string, err error) {
+	conf := C.struct_sluice_ethdev_conf{
+		pool: o.Pool.c, rx_queues: C.uint16_t(o.RxQueues), tx_queues: C.uint16_t(o.TxQueues), mtu: C.uint16_t(o.MTU),
+	}
+	if o.Promiscuous {
+		conf.promiscuous = 1
+	}
+	if err := errno(C.sluice_ethdev_start(e.id, &conf)); err != nil {
+		return nil, failure(fmt.Sprintf("%s: %s", what, C.GoString(conf.step)), err, takeLog())
+	}
+	// Drivers on top of the kernel got the MTU there; others without a limit of their own take any frame.
+	err = errno(conf.mtu_ret)
+	if err != nil && e.kernel == nil && !errors.Is(err, syscall.ENOTSUP) {
+		return nil, fmt.Errorf("%s: MTU %d: %w by the device (%w; it says at most %d): lower the uplink's mtu", what, o.MTU, ErrUnsupported, err, int(conf.max_mtu))
+	}
+	e.rx, e.tx, e.maxLen = int(conf.rx_queues), int(conf.tx_queues), o.MTU
+	if o.MTU == 0 {
+		var mtu C.uint16_t
+		if err := errno(C.rte_eth_dev_get_mtu(e.id, &mtu)); err != nil {
+			return nil, failure(what+": read the MTU", err, takeLog())
+		}
+		e.maxLen = int(mtu)
+	}
+	if e.rx == 0 || e.tx == 0 {
+		return nil, fmt.Errorf("%s: %w: the device has %d receive and %d transmit queues, one of each is needed", what, ErrUnsupported, e.rx, e.tx)
+	}
+	if e.rx < o.RxQueues {
+		notes = append(notes, fmt.Sprintf("%s: %d receive queues wanted, the device has %d", what, o.RxQueues, e.rx))
+	}
+	if e.tx < o.TxQueues {
+		notes = append(notes, fmt.Sprintf("%s: %d transmit queues wanted, the device has %d: workers share them", what, o.TxQueues, e.tx))
+	}
+	var addr C.struct_rte_ether_addr
+	if err := errno(C.rte_eth_macaddr_get(e.id, &addr)); err != nil {
+		return nil, failure(what+": read the MAC address", err, takeLog())
+	}
+	e.addr = *(*packet.MAC)(unsafe.Pointer(&addr))
+	if e.locks = C.sluice_txlocks_create(C.uint(e.tx)); e.locks == nil {
+		return nil, fmt.Errorf("%s: %w", what, ErrNoMemory)
+	}
+	return notes, nil
+}
+
+func (e *ethdev) mac() packet.MAC { return e.addr }
+func (e *ethdev) mtu() int        { return e.maxLen }
+func (e *ethdev) rxQueues() int   { return e.rx }
+func (e *ethdev) txQueues() int   { return e.tx }
+
+func (e *ethdev) link() (up bool, speedMbit uint32) {
+	if e.kernel != nil {
+		return e.kernel.link()
+	}
+	var speed C.uint32_t
+	up = C.sluice_ethdev_link(e.id, &speed) != 0
+	return up, uint32(speed)
+}
+
+func (e *ethdev) stats() (Stats, error) {
+	var s C.struct_rte_eth_stats
+	if err := errno(C.rte_eth_stats_get(e.id, &s)); err != nil {
+		return Stats{}, failure("statistics of device "+e.name, err, "")
+	}
+	return Stats{
+		RxPackets: uint64(s.ipackets), RxBytes: uint64(s.ibytes), RxErrors: uint64(s.ierrors), RxMissed: uint64(s.imissed), RxNoMbuf: uint64(s.rx_nombuf),
+		TxPackets: uint64(s.opackets), TxBytes: uint64(s.obytes), TxErrors: uint64(s.oerrors),
+	}, nil
+}
+
+func (e *ethdev) addRx(p *C.struct_sluice_poller, queue uint16, ref uint32) error {
+	return errno(C.sluice_poller_add_rx_ethdev(p, e.id, C.uint16_t(queue), C.uint32_t(ref)))
+}
+
+func (e *ethdev) output(queue uint16, shared bool) C.struct_sluice_out {
+	out := C.struct_sluice_out{kind: C.SLUICE_OUT_ETHDEV, port: e.id, queue: C.uint16_t(queue)}
+	if shared {
+		out.lock = &unsafe.Slice(e.locks, e.tx)[queue]
+	}
+	return out
+}
+
+func (e *ethdev) close() error {
+	control.Lock()
+	defer control.Unlock()
+	err := errno(C.sluice_ethdev_close(e.id))
+	C.free(unsafe.Pointer(e.locks))
+	if log := takeLog(); err != nil {
+		return failure("close device "+e.name, err, log)
+	}
+	return nil
+}
+
+func (e *ethdev) remove() error { return e.close() }

@@ -1,0 +1,29 @@
+#ifndef SLUICE_ETHDEV_H
+#define SLUICE_ETHDEV_H
+
+#include "poll.h"
+
+struct sluice_ethdev_conf {
+	struct rte_mempool *pool;
+	uint16_t rx_queues; /* in: wanted, out: given */
+	uint16_t tx_queues;
+	uint16_t mtu; /* 0: the driver's */
+	uint16_t promiscuous;
+	/* out */
+	uint16_t max_mtu;
+	int mtu_ret; /* what setting the MTU returned */
+	const char *step; /* what failed */
+};
+
+/* Configures and starts a port; the return value is DPDK's. */
+int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf);
+/* Stops and closes a port and removes its device from its bus. */
+int sluice_ethdev_close(uint16_t port);
+/* The port of a device by its name; -1 if there is none. */
+int sluice_ethdev_find(const char *name);
+/* 1 if the link is up; the speed is 0 where it is not known. */
+int sluice_ethdev_link(uint16_t port, uint32_t *speed_mbit);
+struct sluice_txlock *sluice_txlocks_create(unsigned int n);
+struct sluice_tapq *sluice_tapqs_create(unsigned int n);
+
+#endif

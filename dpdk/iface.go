@@ -1,0 +1,102 @@
+package dpdk
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// kernelInterface is the kernel's side of an uplink whose driver works on top of the kernel (af_packet, af_xdp). Such
+// drivers set no MTU and know neither carrier nor speed.
+type kernelInterface struct{ name string }
+
+func openKernelInterface(name string) (*kernelInterface, error) {
+	if _, err := netlink.LinkByName(name); err != nil {
+		if errors.As(err, &netlink.LinkNotFoundError{}) {
+			return nil, fmt.Errorf("interface %s: %w in this network namespace: `ip link` lists those that are there", name, ErrNoInterface)
+		}
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	return &kernelInterface{name: name}, nil
+}
+
+func (k *kernelInterface) mtu() int {
+	link, err := netlink.LinkByName(k.name)
+	if err != nil {
+		return 0
+	}
+	return link.Attrs().MTU
+}
+
+// bringUp gives the interface the uplink's MTU and sets it up, as DPDK does with a NIC of its own.
+func (k *kernelInterface) bringUp(mtu int) error {
+	link, err := netlink.LinkByName(k.name)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", k.name, err)
+	}
+	if link.Attrs().MTU != mtu {
+		if err := netlink.LinkSetMTU(link, mtu); err != nil {
+			return interfaceError(k.name, fmt.Sprintf("set MTU %d", mtu), err)
+		}
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return interfaceError(k.name, "set it up", err)
+	}
+	return nil
+}
+
+func (k *kernelInterface) link() (up bool, speedMbit uint32) {
+	link, err := netlink.LinkByName(k.name)
+	if err != nil || link.Attrs().RawFlags&unix.IFF_RUNNING == 0 {
+		return false, 0
+	}
+	return true, ethtoolSpeed(k.name)
+}
+
+// interfaceError says what a person can do about a failed change of an interface.
+func interfaceError(name, verb string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("interface %s: %s: %w: run as root, or with CAP_NET_ADMIN", name, verb, ErrPermission)
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ERANGE):
+		return fmt.Errorf("interface %s: %s: %w by the interface: `ip -d link show %s` tells its limits", name, verb, ErrUnsupported, name)
+	}
+	return fmt.Errorf("interface %s: %s: %w", name, verb, err)
+}
+
+// ethtoolSpeed asks an interface for its speed by ETHTOOL_GSET, Mbit/s; 0 if it knows none.
+func ethtoolSpeed(name string) uint32 {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	cmd := struct {
+		cmd, supported, advertising                          uint32
+		speed                                                uint16
+		duplex, port, phy, transceiver, autoneg, mdioSupport uint8
+		maxTxPkt, maxRxPkt                                   uint32
+		speedHi                                              uint16
+		tpMDIX, tpMDIXCtrl                                   uint8
+		lpAdvertising                                        uint32
+		reserved                                             [2]uint32
+	}{cmd: unix.ETHTOOL_GSET}
+	req := struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}{data: unsafe.Pointer(&cmd)}
+	copy(req.name[:unix.IFNAMSIZ-1], name)
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req))); e != 0 {
+		return 0
+	}
+	speed := uint32(cmd.speedHi)<<16 | uint32(cmd.speed)
+	if speed == ^uint32(0) {
+		return 0
+	}
+	return speed
+}
