@@ -342,3 +342,13 @@ func (m *Parsed) VID() uint16 {
 	}
 	return m.TCI & 0xfff
 }
+
+// Untag moves the offsets to where they are once the frame's tag was taken off.
+func (m *Parsed) Untag() {
+	m.Tagged = false
+	m.L3 -= vlanLen
+	m.Len -= vlanLen
+	if m.L4 != 0 {
+		m.L4 -= vlanLen
+	}
+}

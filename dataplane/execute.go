@@ -1,0 +1,227 @@
+package dataplane
+
+import (
+	"encoding/binary"
+
+	"github.com/sluicenet/sluice/packet"
+)
+
+// execute does with one packet what its flow's action says.
+func (w *worker) execute(q *rxQueue, p *packet.Packet, i int, a *action) {
+	switch a.kind {
+	case actForward:
+		if w.transform(q, p, i, a) {
+			w.send(q.port, a.out, p)
+		}
+	case actEncap:
+		if w.transform(q, p, i, a) {
+			w.encapsulate(q, p, i, a)
+		}
+	case actFlood:
+		w.flood(q, p, i, a)
+	case actGateway:
+		w.answerPing(q.port, p, &w.meta[i], ReasonGatewayService)
+	default:
+		w.discard(q.port, p, a.reason)
+	}
+}
+
+// transform checks that the frame fits, and rewrites what routing, tags and ECN ask for. It reports false when the
+// packet has come to its end.
+func (w *worker) transform(q *rxQueue, p *packet.Packet, i int, a *action) bool {
+	const rewrites = flagRoute | flagStripTag | flagPushTag
+	m := &w.meta[i]
+	size := int(p.PktLen)
+	if a.flags&flagStripTag != 0 && m.Tagged {
+		size -= 4
+	}
+	if size > int(a.maxLen) {
+		w.tooBig(q, p, m, a)
+		return false
+	}
+	if a.kind == actForward && a.flags&rewrites == 0 && (a.flags&flagDecap == 0 || w.outer[i].tos&3 == m.TOS&3) {
+		return true // not a byte changes
+	}
+	if !headWritable(p) {
+		w.discard(q.port, p, ReasonNotWritable)
+		return false
+	}
+	if a.flags&flagDecap != 0 && !w.mergeECN(q, p, i) {
+		return false
+	}
+	if a.flags&flagStripTag != 0 && m.Tagged {
+		packet.PopVLAN(p)
+		m.Untag()
+	}
+	if a.flags&flagRoute != 0 && !w.route(q, p, m, a) {
+		return false
+	}
+	if a.flags&flagPushTag != 0 && !w.pushTag(p, m, a.tag) {
+		w.discard(q.port, p, ReasonNoHeadroom)
+		return false
+	}
+	return true
+}
+
+// headWritable reports whether the first segment may be written: all headers stand there.
+func headWritable(p *packet.Packet) bool {
+	return p.RefCnt == 1 && p.OlFlags&(packet.FlagExternal|packet.FlagIndirect) == 0
+}
+
+// pushTag adds the tag of a VLAN, or fills it in where the frame has a priority tag.
+func (w *worker) pushTag(p *packet.Packet, m *packet.Parsed, vlan uint16) bool {
+	if m.Tagged {
+		binary.BigEndian.PutUint16(p.Data()[14:], m.TCI&0xf000|vlan)
+		return true
+	}
+	return packet.PushVLAN(p, vlan)
+}
+
+// route is the distributed router's part: both MACs and the TTL (RFC 1812, section 5.3.1).
+func (w *worker) route(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action) bool {
+	data := p.Data()
+	ip := data[m.L3:]
+	if m.Kind == packet.L3IPv6 {
+		if ip[7] <= 1 {
+			w.ttlExceeded(q, p, m, a)
+			return false
+		}
+		ip[7]--
+	} else {
+		if ip[8] <= 1 {
+			w.ttlExceeded(q, p, m, a)
+			return false
+		}
+		word := binary.BigEndian.Uint16(ip[8:])
+		binary.BigEndian.PutUint16(ip[8:], word-0x100)
+		binary.BigEndian.PutUint16(ip[10:], packet.UpdateChecksum16(binary.BigEndian.Uint16(ip[10:]), word, word-0x100))
+	}
+	*(*packet.MAC)(data[0:6]) = a.dstMAC
+	*(*packet.MAC)(data[6:12]) = a.srcMAC
+	return true
+}
+
+// mergeECN brings congestion marks of the fabric to the inner packet (RFC 6040, section 4.2).
+func (w *worker) mergeECN(q *rxQueue, p *packet.Packet, i int) bool {
+	m := &w.meta[i]
+	if m.Kind != packet.L3IPv4 && m.Kind != packet.L3IPv6 {
+		return true
+	}
+	ecn, ok := packet.ECNDecap(w.outer[i].tos&3, m.TOS&3)
+	if !ok {
+		w.discard(q.port, p, ReasonECN)
+		return false
+	}
+	if ecn == m.TOS&3 {
+		return true
+	}
+	if m.Kind == packet.L3IPv4 {
+		packet.SetECN4(p.Data()[m.L3:], ecn)
+	} else {
+		packet.SetECN6(p.Data()[m.L3:], ecn)
+	}
+	return true
+}
+
+// encodeOuter makes the outer header of a flow: DF set, TTL 64, identification 0 (RFC 6864: the datagram is atomic).
+// Length, DSCP with ECN, FlowID and next hop are filled in for every packet.
+func encodeOuter(h *[outerLen]byte, src packet.MAC, from, to, vsid uint32) {
+	*h = [outerLen]byte{}
+	copy(h[6:12], src[:])
+	binary.BigEndian.PutUint16(h[12:], packet.EtherTypeIPv4)
+	h[outerIPOff] = 0x45
+	h[outerIPOff+6] = 0x40
+	h[outerIPOff+8] = 64
+	h[outerIPOff+9] = packet.ProtoGRE
+	binary.BigEndian.PutUint32(h[outerSrcOff:], from)
+	binary.BigEndian.PutUint32(h[outerDstOff:], to)
+	binary.BigEndian.PutUint16(h[outerSumOff:], packet.Checksum(h[outerIPOff:outerIPOff+20], 0))
+	binary.BigEndian.PutUint16(h[outerGREOff:], nvgreFlags)
+	binary.BigEndian.PutUint16(h[outerGREOff+2:], packet.EtherTypeTEB)
+	binary.BigEndian.PutUint32(h[outerKeyOff:], vsid<<8)
+}
+
+// encapsulate puts a frame into NVGRE (RFC 7637) and stages it, or holds it until the next hop's MAC is known.
+func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
+	m := &w.meta[i]
+	inner := p.PktLen
+	if !p.Prepend(outerLen) {
+		w.discard(q.port, p, ReasonNoHeadroom)
+		return
+	}
+	h := p.Data()[:outerLen]
+	copy(h, a.header[:])
+	total := uint16(inner) + outerLen - outerIPOff
+	sum := ^binary.BigEndian.Uint16(h[outerSumOff:])
+	check := uint32(sum) + uint32(total) + uint32(m.TOS)
+	check = check&0xffff + check>>16
+	h[outerTOSOff] = m.TOS
+	binary.BigEndian.PutUint16(h[outerTotOff:], total)
+	binary.BigEndian.PutUint16(h[outerSumOff:], ^uint16(check&0xffff+check>>16))
+	if m.Kind == packet.L3IPv6 {
+		h[outerKeyOff+3] = byte(w.wide[i].Entropy())
+	} else {
+		h[outerKeyOff+3] = byte(m.Key.Entropy())
+	}
+	mac := w.sw.neighbours.entries[a.nextHop].mac.Load()
+	if mac == 0 {
+		w.hold(q.port, a, p)
+		return
+	}
+	setNextHop(h, mac)
+	w.send(q.port, a.out, p)
+}
+
+func setNextHop(h []byte, mac uint64) {
+	binary.BigEndian.PutUint16(h, uint16(mac>>32))
+	binary.BigEndian.PutUint32(h[2:], uint32(mac))
+}
+
+// flood copies a frame to every other port of its bridge; the last one gets the frame itself.
+func (w *worker) flood(q *rxQueue, p *packet.Packet, i int, a *action) {
+	br := w.sw.snap.Load().Bridges[a.out]
+	if br == nil {
+		w.discard(q.port, p, ReasonFloodNowhere)
+		return
+	}
+	last := uint32(0)
+	have := false
+	each := func(port uint32) {
+		if port == q.port {
+			return
+		}
+		if have {
+			w.floodCopy(q, p, i, a, last)
+		}
+		last, have = port, true
+	}
+	each(br.Uplink)
+	for _, port := range br.Ports {
+		each(port)
+	}
+	if !have {
+		w.discard(q.port, p, ReasonFloodNowhere)
+		return
+	}
+	w.floodTo(q, p, i, a, last)
+}
+
+func (w *worker) floodCopy(q *rxQueue, p *packet.Packet, i int, a *action, port uint32) {
+	w.ctr.of(q.port).created++
+	c := w.clone(p)
+	if c == nil {
+		w.ctr.drop(q.port, ReasonNoBuffer)
+		return
+	}
+	w.floodTo(q, c, i, a, port)
+}
+
+func (w *worker) floodTo(q *rxQueue, p *packet.Packet, i int, a *action, port uint32) {
+	to := w.sw.snap.Load().Port(port)
+	one := action{kind: actForward, out: port, tag: a.tag, maxLen: bridgedMax(to), flags: tagFlags(to, a.tag, w.meta[i].VID() != 0)}
+	saved := w.meta[i] // transform moves offsets when it strips a tag
+	if w.transform(q, p, i, &one) {
+		w.send(q.port, port, p)
+	}
+	w.meta[i] = saved
+}

@@ -1,0 +1,149 @@
+package dataplane
+
+import (
+	"sync/atomic"
+
+	"github.com/sluicenet/sluice/packet"
+)
+
+// heldPackets wait, complete but for the outer destination MAC, until a next hop answers ARP.
+type heldPackets struct {
+	hop    uint32 // index in neighbours
+	uplink uint32
+	n      int
+	pkts   [heldPerNextHop]*packet.Packet
+	in     [heldPerNextHop]uint32
+}
+
+// hold keeps a packet for a next hop whose MAC is not known, and asks for it.
+func (w *worker) hold(in uint32, a *action, p *packet.Packet) {
+	e := &w.sw.neighbours.entries[a.nextHop]
+	ask := e.due(w.now)
+	if !ask && e.dead(w.now) {
+		w.discard(in, p, ReasonNextHopUnresolved)
+		return
+	}
+	h := w.heldFor(a)
+	if h == nil || h.n == heldPerNextHop {
+		w.discard(in, p, ReasonNextHopPending)
+	} else {
+		h.pkts[h.n], h.in[h.n] = p, in
+		h.n++
+		w.ctr.of(in).queued++
+	}
+	if ask {
+		w.askNeighbour(e)
+	}
+}
+
+func (w *worker) heldFor(a *action) *heldPackets {
+	for i := range w.held {
+		if w.held[i].hop == a.nextHop {
+			return &w.held[i]
+		}
+	}
+	if len(w.held) == cap(w.held) {
+		return nil
+	}
+	w.held = append(w.held, heldPackets{hop: a.nextHop, uplink: a.out})
+	return &w.held[len(w.held)-1]
+}
+
+// releaseHeld sends what waited for a next hop that is known now, asks again for those that are not, and gives up on
+// those that stay silent.
+func (w *worker) releaseHeld() {
+	for i := range w.held {
+		h := &w.held[i]
+		e := &w.sw.neighbours.entries[h.hop]
+		mac := e.mac.Load()
+		if mac == 0 {
+			if !e.dead(w.now) && e.due(w.now) {
+				w.askNeighbour(e)
+			}
+			continue
+		}
+		if w.out.n+h.n > packet.MaxTx {
+			continue // the next iteration has room
+		}
+		for k, p := range h.pkts[:h.n] {
+			setNextHop(p.Data(), mac)
+			w.ctr.of(h.in[k]).queued--
+			w.send(h.in[k], h.uplink, p)
+		}
+		h.n = 0
+	}
+	w.dropHeld(func(h *heldPackets) bool { return w.sw.neighbours.entries[h.hop].dead(w.now) })
+}
+
+// dropHeld gives up on the next hops that gone is true of, and closes the gaps in the list.
+func (w *worker) dropHeld(gone func(*heldPackets) bool) {
+	kept := w.held[:0]
+	for i := range w.held {
+		h := &w.held[i]
+		if h.n > 0 && gone(h) {
+			for k, p := range h.pkts[:h.n] {
+				w.ctr.of(h.in[k]).queued--
+				w.discard(h.in[k], p, ReasonNextHopUnresolved)
+			}
+			h.n = 0
+		}
+		if h.n > 0 {
+			kept = append(kept, *h)
+		}
+	}
+	w.held = kept
+}
+
+// refreshNeighbours confirms next hops whose address is old, by unicast, and forgets it when they do not answer.
+func (w *worker) refreshNeighbours() {
+	for i := range w.sw.neighbours.entries {
+		e := &w.sw.neighbours.entries[i]
+		if e.mac.Load() == 0 || w.now-e.confirmed.Load() < int64(neighbourAge) {
+			continue
+		}
+		if e.tries.Load() >= arpTries && w.now-e.asked.Load() >= int64(arpRetry) {
+			e.mac.Store(0)
+			continue
+		}
+		if e.due(w.now) {
+			w.askNeighbour(e)
+		}
+	}
+}
+
+// event tells control of a source address seen on a port.
+type event struct {
+	bridge uint32
+	port   uint32
+	at     int64
+	mac    packet.MAC
+}
+
+// eventRing is a bounded ring from one worker to control. A full ring loses the event: the address is learned by a later
+// packet, because frames to it are flooded until then.
+type eventRing struct {
+	slots [maxEvents]event
+	head  atomic.Uint32 // next to read, control's
+	tail  atomic.Uint32 // next to write, the worker's
+	lost  atomic.Uint64
+}
+
+func (r *eventRing) put(e event) {
+	tail := r.tail.Load()
+	if tail-r.head.Load() == maxEvents {
+		r.lost.Add(1)
+		return
+	}
+	r.slots[tail%maxEvents] = e
+	r.tail.Store(tail + 1)
+}
+
+func (r *eventRing) get() (event, bool) {
+	head := r.head.Load()
+	if head == r.tail.Load() {
+		return event{}, false
+	}
+	e := r.slots[head%maxEvents]
+	r.head.Store(head + 1)
+	return e, true
+}

@@ -1,0 +1,324 @@
+package dataplane
+
+import (
+	"fmt"
+
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// newFlow is what the layers know about a flow that no table holds yet, and the action that they compose for it.
+type newFlow struct {
+	snap    *policy.Snapshot
+	now     int64 // clock, ns
+	in      uint32
+	port    *policy.Port // of in
+	meta    *packet.Parsed
+	src     packet.Addr // zero in frames that are not IP
+	dst     packet.Addr
+	srcMAC  packet.MAC
+	dstMAC  packet.MAC
+	entropy uint32
+
+	encapsulated bool // came in NVGRE
+	vsid         uint32
+	outerSrc     packet.Addr
+
+	sub    *policy.Subnet // of the sender, or of the VSID on the wire
+	target *policy.Record // where it goes; nil until forwarding found it
+	wire   uint32         // VSID for the wire: that of the target
+
+	srcCell, dstCell uint16
+	act              action
+	note             func(string) // takes the steps of an explanation; nil in the data path
+}
+
+// layer decides a part of a new flow. It returns true when nothing is left to decide. The verdict that f starts with is
+// to drop; a layer that drops says why.
+type layer struct {
+	name   string
+	decide func(*Switch, *newFlow) bool
+}
+
+// layers in their order. No layer touches packet bytes: all of a known flow's cost is its action.
+var layers = []layer{
+	{"guard", guard},
+	{"forward", forward},
+	{"virtualise", virtualise},
+}
+
+func (f *newFlow) drop(r Reason) bool {
+	f.act = action{kind: actDrop, reason: r}
+	if f.note != nil {
+		f.note(fmt.Sprintf("dropped: %s (%s)", r, r.Explain()))
+	}
+	return true
+}
+
+func (f *newFlow) notef(format string, args ...any) {
+	if f.note != nil {
+		f.note(fmt.Sprintf(format, args...))
+	}
+}
+
+// decide runs the layers over f, whose fields in, meta, src, dst, the MACs and, for NVGRE, vsid and outerSrc are set.
+// stable says that epoch belongs to the verdict; otherwise the policy kept changing, and the flow must not be remembered.
+func (s *Switch) decide(f *newFlow) (epoch uint32, stable bool) {
+	for range 4 {
+		snap, learned := s.snap.Load(), s.fdb.version.Load()
+		f.snap, f.port = snap, snap.Port(f.in)
+		f.sub, f.target, f.wire = nil, nil, 0
+		f.act = action{}
+		f.srcCell = portCell(f.in)
+		f.dstCell = f.srcCell
+		for i := range layers {
+			if layers[i].decide(s, f) {
+				break
+			}
+		}
+		epoch = s.epochs.sum(f.srcCell, f.dstCell)
+		if s.snap.Load() == snap && s.fdb.version.Load() == learned {
+			return epoch, true
+		}
+	}
+	return epoch, false
+}
+
+// guard refuses what the sender may not send: isolation and anti-spoofing at the source, and on receipt the proof that
+// the inner sender really lives where the outer source says.
+func guard(s *Switch, f *newFlow) bool {
+	switch {
+	case f.encapsulated:
+		return guardNVGRE(f)
+	case f.port.Kind == policy.PortVport && f.port.Attach == policy.AttachSubnet:
+		return guardVport(f)
+	case f.port.Kind == policy.PortNone:
+		return f.drop(ReasonPortGone)
+	}
+	return false
+}
+
+func guardVport(f *newFlow) bool {
+	f.sub = f.snap.Subnets[f.port.Subnet]
+	f.srcCell = portCell(f.in)
+	if f.meta.Nested || f.meta.VID() != 0 {
+		return f.drop(ReasonVLANTag)
+	}
+	if f.srcMAC != f.port.MAC {
+		return f.drop(ReasonSourceMACSpoof)
+	}
+	if f.src.IsZero() || mayUse(f.snap, f.sub, f.in, f.src) {
+		return false
+	}
+	if f.dstMAC.IsGroup() {
+		return f.drop(ReasonTenantBroadcast) // DHCP and router solicitations come before an address is known
+	}
+	return f.drop(ReasonSourceAddrSpoof)
+}
+
+// mayUse reports whether the VM at port may send from address a: its own, its link-local IPv6 one, or, for a VM that is
+// the next hop of a customer route, one that the route covers.
+func mayUse(snap *policy.Snapshot, sub *policy.Subnet, port uint32, a packet.Addr) bool {
+	if r := sub.ByCA(a); r != nil {
+		return r.Port == port
+	}
+	if isLinkLocal6(a) {
+		return true
+	}
+	hop := nextHopOf(snap, sub, a)
+	return hop != nil && hop.Port == port
+}
+
+// nextHopOf finds the record of the VM that addresses outside every subnet of the domain are reached by.
+func nextHopOf(snap *policy.Snapshot, sub *policy.Subnet, a packet.Addr) *policy.Record {
+	if snap.SubnetOf(sub.RDID, a) != nil {
+		return nil
+	}
+	r := snap.RouteOf(sub, a)
+	if r == nil || r.NextHop.IsZero() {
+		return nil
+	}
+	return recordOf(snap, sub.RDID, r.NextHop)
+}
+
+func recordOf(snap *policy.Snapshot, rdid uint32, a packet.Addr) *policy.Record {
+	if sub := snap.SubnetOf(rdid, a); sub != nil {
+		return sub.ByCA(a)
+	}
+	return nil
+}
+
+func isLinkLocal6(a packet.Addr) bool { return a.Hi>>54 == 0xfe80>>6 }
+
+// guardNVGRE looks the inner sender up by routing domain and inner source address, not by the VSID on the wire: a routed
+// frame bears the router's MAC and the target's VSID.
+func guardNVGRE(f *newFlow) bool {
+	f.sub = f.snap.SubnetByVSID(f.vsid)
+	if f.sub == nil {
+		return f.drop(ReasonUnknownVSID)
+	}
+	f.srcCell = macCell(f.vsid, false, f.srcMAC)
+	if f.meta.Tagged || f.meta.Nested {
+		return f.drop(ReasonInnerVLAN)
+	}
+	var sender *policy.Record
+	switch {
+	case f.src.IsZero() || isLinkLocal6(f.src):
+		sender = f.sub.ByMAC(f.srcMAC)
+	default:
+		f.srcCell = addrCell(f.sub.RDID, f.src)
+		if sender = recordOf(f.snap, f.sub.RDID, f.src); sender == nil {
+			sender = nextHopOf(f.snap, f.sub, f.src)
+		}
+	}
+	if sender == nil {
+		return f.drop(ReasonUnknownSender)
+	}
+	if sender.Local() || !f.snap.SameHost(sender.PA, f.outerSrc) {
+		return f.drop(ReasonProviderSpoof)
+	}
+	want := sender.MAC
+	if sender.Subnet != f.sub.Index {
+		want = f.snap.RouterMAC
+	}
+	if f.srcMAC != want {
+		return f.drop(ReasonInnerSourceMAC)
+	}
+	f.act.flags |= flagDecap
+	f.act.outerSrc = f.outerSrc.V4()
+	return false
+}
+
+// forward finds where the flow goes.
+func forward(s *Switch, f *newFlow) bool {
+	switch {
+	case f.sub == nil:
+		return forwardBridged(s, f)
+	case f.encapsulated:
+		return deliverNVGRE(f)
+	}
+	if f.meta.Tagged {
+		f.act.flags |= flagStripTag
+	}
+	f.act.flags |= flagAnswer
+	f.act.gateway = f.sub.Gateway4.V4()
+	f.act.srcMAC = f.snap.RouterMAC
+	switch {
+	case f.dstMAC == f.snap.RouterMAC:
+		return forwardRouted(f)
+	case f.dstMAC.IsGroup():
+		return f.drop(ReasonTenantBroadcast)
+	}
+	f.dstCell = macCell(f.sub.VSID, false, f.dstMAC)
+	f.target = f.sub.ByMAC(f.dstMAC)
+	if f.target == nil {
+		return f.drop(ReasonUnknownMAC)
+	}
+	f.wire = f.sub.VSID
+	f.notef("switched inside subnet %s to %s (%s)", f.sub.Name, f.target.CA, f.target.MAC)
+	return false
+}
+
+func deliverNVGRE(f *newFlow) bool {
+	if f.dstMAC.IsGroup() {
+		return f.drop(ReasonTenantBroadcast)
+	}
+	f.dstCell = macCell(f.vsid, false, f.dstMAC)
+	f.target = f.sub.ByMAC(f.dstMAC)
+	if f.target == nil || !f.target.Local() {
+		f.target = nil
+		return f.drop(ReasonNotLocal)
+	}
+	f.wire = f.vsid
+	return false
+}
+
+// forwardRouted is the distributed router: the subnets of one routing domain reach each other on the sender's host.
+func forwardRouted(f *newFlow) bool {
+	if f.dst.IsZero() {
+		return f.drop(ReasonRouterNonIP)
+	}
+	f.dstCell = addrCell(f.sub.RDID, f.dst)
+	to := f.snap.SubnetOf(f.sub.RDID, f.dst)
+	if f.sub.IsGateway(f.dst) || (to != nil && to.IsGateway(f.dst)) {
+		f.notef("%s is the gateway: the switch itself", f.dst)
+		f.act.kind = actGateway
+		return true
+	}
+	if to == nil {
+		return forwardByRoute(f)
+	}
+	f.target = to.ByCA(f.dst)
+	if f.target == nil {
+		return f.drop(ReasonUnknownAddr)
+	}
+	f.notef("routed from subnet %s to %s", f.sub.Name, to.Name)
+	f.route(to, f.target.MAC)
+	return false
+}
+
+func (f *newFlow) route(to *policy.Subnet, dst packet.MAC) {
+	f.act.flags |= flagRoute
+	f.act.dstMAC = dst
+	f.wire = to.VSID
+}
+
+// forwardByRoute serves destinations outside every subnet of the domain: a gateway VM or a provider gateway.
+func forwardByRoute(f *newFlow) bool {
+	r := f.snap.RouteOf(f.sub, f.dst)
+	if r == nil {
+		return f.drop(ReasonNoRoute)
+	}
+	if !r.Gateway.IsZero() {
+		f.notef("routed to provider gateway %s", r.Gateway)
+		f.route(f.sub, f.snap.RouterMAC)
+		f.target = &policy.Record{PA: r.Gateway, Port: policy.NoIndex, Subnet: f.sub.Index}
+		return false
+	}
+	f.target = recordOf(f.snap, f.sub.RDID, r.NextHop)
+	if f.target == nil {
+		return f.drop(ReasonUnknownAddr)
+	}
+	f.notef("routed to next hop %s", r.NextHop)
+	f.route(f.snap.Subnets[f.target.Subnet], f.target.MAC)
+	return false
+}
+
+// virtualise completes the action for the target: a port of this switch, or NVGRE to another host.
+func virtualise(s *Switch, f *newFlow) bool {
+	if f.target.Local() {
+		return f.toLocal()
+	}
+	pa, path, ok := f.snap.PathTo(f.target.PA, f.entropy)
+	if !ok || !pa.Is4() || !path.NextHop.Is4() {
+		return f.drop(ReasonNoProviderPath)
+	}
+	hop, ok := s.neighbours.index(path.Uplink, path.NextHop.V4())
+	if !ok {
+		return f.drop(ReasonNextHopTableFull)
+	}
+	uplink := f.snap.Port(path.Uplink)
+	f.act.kind = actEncap
+	f.act.out = path.Uplink
+	f.act.nextHop = hop
+	f.act.vsid = f.wire
+	f.act.maxLen = uplink.MTU - (outerLen - 14)
+	f.act.mtu = uplink.MTU - outerLen
+	encodeOuter(&f.act.header, uplink.MAC, path.Source.V4(), pa.V4(), f.wire)
+	f.notef("NVGRE, VSID %d, from provider address %s to %s by next hop %s", f.wire, path.Source, pa, path.NextHop)
+	return true
+}
+
+func (f *newFlow) toLocal() bool {
+	if f.target.Port == f.in {
+		return f.drop(ReasonHairpin)
+	}
+	out := f.snap.Port(f.target.Port)
+	f.act.kind = actForward
+	f.act.out = f.target.Port
+	f.act.vsid = f.wire
+	f.act.maxLen = out.MTU + 14
+	f.act.mtu = out.MTU
+	f.notef("to a local vport")
+	return true
+}

@@ -1,0 +1,400 @@
+// Package dataplane forwards packets: workers, flow tables, the layers that decide new flows, and the actions that
+// known flows cost.
+//
+// A packet's way (worker.run): receive burst, parse once into a flow key, look the flow up in the table of its receive
+// queue; a known flow's action is executed; a new flow passes the layers, which compose an action from the policy
+// snapshot. What a burst sends is grouped by output and handed over with the next poll.
+//
+// Ownership: a receive queue, its flow tables and its actions belong to one worker. Shared without locks are the
+// snapshot (immutable, behind an atomic pointer), the epoch cells, the neighbour cache and the forwarding database.
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// Errors of the control side.
+var (
+	ErrPortIndex = errors.New("port index out of range or in use")
+	ErrNoPort    = errors.New("no such port")
+	ErrNoWorker  = errors.New("no worker runs")
+	ErrClosed    = errors.New("the switch is closed")
+)
+
+// Config sizes a Switch. The zero value of a field means its default.
+type Config struct {
+	MaxPorts int           // port indices are 0 to MaxPorts-1; default 4096, at most 1<<14
+	MaxFlows int           // flow entries per receive queue, rounded up to a power of two; default 1<<20
+	FlowIdle time.Duration // after which a flow without packets is forgotten; default 60 s
+	MACAge   time.Duration // after which a learned address without packets is forgotten; default 300 s
+	TSCHz    uint64        // cycles per second of IO.TSC; required
+	Log      *slog.Logger  // default: slog.Default()
+}
+
+func (c *Config) setDefaults() error {
+	if c.TSCHz == 0 {
+		return errors.New("the frequency of the time stamp counter is not known")
+	}
+	if c.MaxPorts == 0 {
+		c.MaxPorts = 4096
+	}
+	if c.MaxPorts < 1 || c.MaxPorts > 1<<14 {
+		return fmt.Errorf("%d ports: %w (1 to %d)", c.MaxPorts, ErrPortIndex, 1<<14)
+	}
+	if c.MaxFlows <= 0 {
+		c.MaxFlows = 1 << 20
+	}
+	c.MaxFlows = max(1<<bits.Len(uint(c.MaxFlows-1)), 2*minFlowSlots)
+	if c.FlowIdle <= 0 {
+		c.FlowIdle = 60 * time.Second
+	}
+	if c.MACAge <= 0 {
+		c.MACAge = 300 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return nil
+}
+
+// WorkerSpec describes a worker.
+type WorkerSpec struct {
+	Core      int // that its thread is pinned to; -1 leaves it to the scheduler
+	Poller    Poller
+	IdleSleep time.Duration // longest sleep of an idle worker whose devices have no descriptor; 0 never sleeps
+}
+
+// PortSpec describes a port whose device is open.
+type PortSpec struct {
+	Index    uint32 // of the port in policy.Snapshot.Ports
+	Name     string
+	Uplink   bool
+	Device   uint32 // handle that the pollers know
+	RxQueues int    // spread over the workers
+	TxQueues int    // shared by workers when they are fewer
+}
+
+// Switch is the data path of one host: its workers, ports and what they share.
+type Switch struct {
+	cfg        Config
+	snap       atomic.Pointer[policy.Snapshot]
+	epochs     epochs
+	neighbours neighbours
+	fdb        *fdb
+	tscStart   atomic.Uint64
+
+	mu      sync.Mutex // control side: workers, ports, publishing
+	workers []*worker
+	ports   map[uint32]PortSpec
+	next    int // worker that gets the next queue
+	closed  bool
+
+	fdbMu sync.Mutex // the one writer of fdb
+	quit  chan struct{}
+	gone  chan struct{}
+}
+
+// New makes a switch without workers and ports. Close ends it.
+func New(cfg Config) (*Switch, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, fmt.Errorf("make switch: %w", err)
+	}
+	s := &Switch{cfg: cfg, fdb: newFDB(), ports: map[uint32]PortSpec{}, quit: make(chan struct{}), gone: make(chan struct{})}
+	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
+	go s.control()
+	return s, nil
+}
+
+func (s *Switch) seed() uint64 { return rand.Uint64() }
+
+// clockAt turns a time stamp into nanoseconds of the switch's own clock, which starts with the first poll.
+func (s *Switch) clockAt(tsc uint64) int64 {
+	start := s.tscStart.Load()
+	if start == 0 {
+		s.tscStart.CompareAndSwap(0, max(tsc, 1))
+		start = s.tscStart.Load()
+	}
+	if tsc < start {
+		return clockStart
+	}
+	hi, lo := bits.Mul64(tsc-start, uint64(time.Second))
+	ns, _ := bits.Div64(hi, lo, s.cfg.TSCHz)
+	return clockStart + int64(ns)
+}
+
+// clock is the latest time that any worker saw.
+func (s *Switch) clock() int64 {
+	now := clockStart
+	for _, w := range s.running() {
+		now = max(now, w.clock.Load())
+	}
+	return now
+}
+
+func (s *Switch) running() []*worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers
+}
+
+// AddWorker starts a worker. It fails when its core or its poller cannot be had. Workers are added before ports: queues
+// of ports that exist already stay where they are.
+func (s *Switch) AddWorker(spec WorkerSpec) (id int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, ErrClosed
+	}
+	w, err := newWorker(s, len(s.workers), spec)
+	if err != nil {
+		return 0, err
+	}
+	if err := w.start(); err != nil {
+		w.ctr.free()
+		w.out.free()
+		return 0, err
+	}
+	s.workers = append(s.workers[:len(s.workers):len(s.workers)], w)
+	for _, port := range s.ports {
+		if err := s.attachTx(w, port); err != nil {
+			return 0, err
+		}
+	}
+	return w.id, nil
+}
+
+// AddPort puts a port's queues onto the workers' lists. The port takes part once a published snapshot mentions it.
+func (s *Switch) AddPort(spec PortSpec) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch _, taken := s.ports[spec.Index]; {
+	case s.closed:
+		return ErrClosed
+	case len(s.workers) == 0:
+		return fmt.Errorf("add port %s: %w", spec.Name, ErrNoWorker)
+	case taken || int(spec.Index) >= s.cfg.MaxPorts:
+		return fmt.Errorf("add port %s at index %d: %w", spec.Name, spec.Index, ErrPortIndex)
+	}
+	s.ports[spec.Index] = spec
+	if err := s.attach(spec); err != nil {
+		s.detach(spec.Index)
+		delete(s.ports, spec.Index)
+		return fmt.Errorf("add port %s: %w", spec.Name, err)
+	}
+	return nil
+}
+
+func (s *Switch) attach(spec PortSpec) error {
+	for _, w := range s.workers {
+		w.do(func() { w.ctr.reset(spec.Index) })
+		if err := s.attachTx(w, spec); err != nil {
+			return err
+		}
+	}
+	for queue := range spec.RxQueues {
+		w := s.workers[s.next%len(s.workers)]
+		s.next++
+		q, err := newRxQueue(s, spec, queue)
+		if err != nil {
+			return err
+		}
+		if !w.do(func() { err = w.addQueue(q) }) {
+			err = ErrClosed
+		}
+		if err != nil {
+			q.free()
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Switch) attachTx(w *worker, spec PortSpec) (err error) {
+	if spec.TxQueues == 0 {
+		return nil
+	}
+	queue, shared := w.id%spec.TxQueues, len(s.workers) > spec.TxQueues
+	if !w.do(func() { err = w.poller.SetTx(spec.Index, spec.Device, uint16(queue), shared) }) {
+		return ErrClosed
+	}
+	return err
+}
+
+// addQueue runs on the worker's thread.
+func (w *worker) addQueue(q *rxQueue) error {
+	q.ref = uint32(len(w.queues))
+	for i, old := range w.queues {
+		if old == nil {
+			q.ref = uint32(i)
+			break
+		}
+	}
+	if err := w.poller.AddRx(q.device, q.queue, q.ref); err != nil {
+		return err
+	}
+	if int(q.ref) == len(w.queues) {
+		w.queues = append(w.queues, nil)
+	}
+	w.queues[q.ref] = q
+	return nil
+}
+
+// RemovePort takes a port off the workers. When it returns, every worker has passed a quiescent point: no packet is on
+// its way to or from the port, and its index and its device may be given to others. Publish a snapshot without the port
+// first, so that nobody sends to it any more.
+func (s *Switch) RemovePort(index uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.ports[index]; !ok {
+		return fmt.Errorf("remove port %d: %w", index, ErrNoPort)
+	}
+	s.detach(index)
+	delete(s.ports, index)
+	s.forget(func(e LearnedMAC, _ int64) bool { return e.Port == index })
+	return nil
+}
+
+func (s *Switch) detach(index uint32) {
+	for _, w := range s.workers {
+		w.do(func() {
+			w.dropHeld(func(h *heldPackets) bool { return h.uplink == index || h.holdsFrom(index) })
+			for i, q := range w.queues {
+				if q != nil && q.port == index {
+					w.poller.RemoveRx(q.ref)
+					q.free()
+					w.queues[i] = nil
+				}
+			}
+			w.poller.ClearTx(index)
+		})
+	}
+}
+
+func (h *heldPackets) holdsFrom(port uint32) bool {
+	for _, in := range h.in[:h.n] {
+		if in == port {
+			return true
+		}
+	}
+	return false
+}
+
+// Publish makes a snapshot the policy. Only the flows that it may decide otherwise decide again.
+func (s *Switch) Publish(next *policy.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	prev := s.snap.Load()
+	delta := policy.Compare(prev, next)
+	s.snap.Store(next) // before any cell: see epochs
+	if delta.All {
+		s.epochs.bumpAll()
+	}
+	for _, port := range delta.Ports {
+		s.epochs.bump(portCell(port))
+	}
+	for _, a := range delta.Addrs {
+		s.epochs.bump(addrCell(a.RDID, a.Addr))
+	}
+	for _, m := range delta.MACs {
+		s.epochs.bump(macCell(m.VSID, false, m.MAC))
+	}
+	if delta.All {
+		s.forget(func(e LearnedMAC, _ int64) bool { return !memberOf(next, e.Bridge, e.Port) })
+	}
+}
+
+func memberOf(snap *policy.Snapshot, bridge, port uint32) bool {
+	br := snap.Bridges[bridge]
+	if br == nil {
+		return false
+	}
+	if br.Uplink == port {
+		return true
+	}
+	for _, p := range br.Ports {
+		if p == port {
+			return true
+		}
+	}
+	return false
+}
+
+// Snapshot is the policy in force.
+func (s *Switch) Snapshot() *policy.Snapshot { return s.snap.Load() }
+
+// control learns addresses for the ports that are not virtualised, and forgets them by age.
+func (s *Switch) control() {
+	defer close(s.gone)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	nextAge := int64(0)
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-ticker.C:
+		}
+		for _, w := range s.running() {
+			s.learnFrom(w)
+		}
+		if now := s.clock(); now >= nextAge {
+			nextAge = now + int64(time.Second)
+			s.forget(func(_ LearnedMAC, used int64) bool { return now-used > int64(s.cfg.MACAge) })
+		}
+	}
+}
+
+func (s *Switch) learnFrom(w *worker) {
+	s.fdbMu.Lock()
+	defer s.fdbMu.Unlock()
+	for {
+		e, ok := w.events.get()
+		if !ok {
+			return
+		}
+		if memberOf(s.snap.Load(), e.bridge, e.port) && s.fdb.learn(e.bridge, e.mac, e.port, e.at) {
+			s.epochs.bump(macCell(e.bridge, true, e.mac))
+		}
+	}
+}
+
+func (s *Switch) forget(drop func(LearnedMAC, int64) bool) {
+	s.fdbMu.Lock()
+	defer s.fdbMu.Unlock()
+	if s.fdb.count == 0 {
+		return
+	}
+	s.fdb.expire(drop, func(bridge uint32, m packet.MAC) { s.epochs.bump(macCell(bridge, true, m)) })
+}
+
+// Close stops the workers. Their pollers are closed, the devices stay open. Counters can be read no more.
+func (s *Switch) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	close(s.quit)
+	for _, w := range s.workers {
+		w.do(func() { w.stop = true })
+		<-w.done
+	}
+	s.mu.Unlock()
+	<-s.gone
+	s.mu.Lock()
+	for _, w := range s.workers {
+		w.ctr.free()
+	}
+	s.workers, s.ports = nil, map[uint32]PortSpec{}
+}

@@ -1,0 +1,391 @@
+package dataplane
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+)
+
+const (
+	spinPolls    = 256                    // empty polls before a worker goes to sleep for the first time
+	shortestNap  = 20 * time.Microsecond  // of an idle worker; doubles up to its IdleSleep
+	housekeeping = 10 * time.Millisecond  // between two rounds of timers
+	tickShift    = 24                     // clock >> tickShift is the tick of flow tables, 16.8 ms
+	sweepSlots   = 4096                   // flow slots looked at per round of timers
+	clockStart   = int64(1 * time.Second) // so that "never" (0) lies in the past
+	maxEvents    = 1024
+)
+
+// worker owns a core, a poller and the receive queues on its list, and runs every packet to completion. All fields but
+// the atomics are its thread's alone; others reach it through do.
+type worker struct {
+	sw        *Switch
+	id        int
+	core      int
+	poller    Poller
+	io        *packet.IO
+	idleSleep time.Duration
+
+	queues  []*rxQueue // by ref; nil where one was removed
+	ctr     *counters
+	out     txStage
+	held    []heldPackets
+	events  eventRing
+	icmp    rateLimit
+	now     int64 // clock at the last poll, ns
+	tick    uint32
+	nextRun int64 // of the timers
+	sweepQ  int
+
+	meta  [packet.RxBurst]packet.Parsed
+	wide  [packet.RxBurst]packet.WideKey
+	hash  [packet.RxBurst]uint64
+	outer [packet.RxBurst]outerInfo
+	class [packet.RxBurst]frameClass
+	miss  [packet.RxBurst]uint8
+	fresh newFlow
+
+	pending  atomic.Bool // commands is not empty
+	mu       sync.Mutex
+	commands []func()
+	stopped  bool
+
+	iterations atomic.Uint64
+	packets    atomic.Uint64
+	busy       atomic.Uint64 // cycles of iterations that received something
+	idle       atomic.Uint64
+	flows      atomic.Uint64
+	clock      atomic.Int64
+	stop       bool
+	done       chan struct{}
+}
+
+// rxQueue is a receive queue on a worker's list, with the flows and actions that belong to it.
+type rxQueue struct {
+	ref     uint32
+	port    uint32
+	queue   uint16
+	device  uint32
+	scope   uint32
+	uplink  bool
+	flows   *flowTable[packet.Key, *packet.Key]
+	wide    *flowTable[packet.WideKey, *packet.WideKey]
+	actions *actionTable
+	release func(uint32)
+
+	snap  *policy.Snapshot // that mac and pas were taken from
+	mac   packet.MAC
+	pas   [maxLocalPAs]uint32
+	count int // of pas
+}
+
+const maxLocalPAs = 16
+
+func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
+	ctr, err := newCounters(s.cfg.MaxPorts)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{sw: s, id: id, core: spec.Core, poller: spec.Poller, idleSleep: spec.IdleSleep, ctr: ctr,
+		now: clockStart, held: make([]heldPackets, 0, maxHeld), done: make(chan struct{})}
+	if err := w.out.init(s.cfg.MaxPorts); err != nil {
+		ctr.free()
+		return nil, err
+	}
+	w.fresh.meta = &w.meta[0]
+	w.icmp = rateLimit{perSecond: icmpErrorsPerSecond, burst: icmpErrorBurst, tokens: icmpErrorBurst}
+	return w, nil
+}
+
+// start runs the worker on a thread of its own; it returns when the poller is ready or has failed.
+func (w *worker) start() error {
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread, with its affinity, ends with the goroutine
+		defer close(w.done)
+		err := w.enter()
+		ready <- err
+		if err == nil {
+			w.loop()
+		}
+	}()
+	return <-ready
+}
+
+func (w *worker) enter() error {
+	if w.core >= 0 {
+		var set unix.CPUSet
+		set.Set(w.core)
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			return fmt.Errorf("pin worker %d to core %d: %w (choose a core that exists and that this process may use)", w.id, w.core, err)
+		}
+	}
+	if err := w.poller.Start(); err != nil {
+		return fmt.Errorf("start worker %d: %w", w.id, err)
+	}
+	w.io = w.poller.IO()
+	w.io.RxBudget = packet.MaxRx
+	return nil
+}
+
+// loop is the worker's life: one poll, then everything that was received is run to completion.
+func (w *worker) loop() {
+	empty, nap := 0, shortestNap
+	last := uint64(0)
+	for !w.stop {
+		w.poll()
+		received := w.io.NumRx
+		if received == 0 {
+			empty++
+		} else {
+			w.receive()
+			empty, nap = 0, shortestNap
+		}
+		if len(w.held) > 0 {
+			w.releaseHeld()
+		}
+		if w.now >= w.nextRun {
+			w.timers()
+		}
+		w.account(received, &last)
+		if w.pending.Load() {
+			w.flush()
+			w.runCommands()
+			empty = 0
+		}
+		if empty > spinPolls && w.idleSleep > 0 && w.io.NumTx == 0 {
+			w.poller.Wait(nap)
+			nap = min(2*nap, w.idleSleep)
+		}
+	}
+	w.leave()
+}
+
+// poll sends what the last iteration made, learns what became of it, and receives.
+func (w *worker) poll() {
+	w.out.arrange(w.io)
+	w.poller.Poll()
+	w.now = w.sw.clockAt(w.io.TSC)
+	w.tick = uint32(w.now >> tickShift)
+	w.settle()
+	w.ctr.publish()
+}
+
+// flush sends what is left without receiving: nothing is on its way afterwards.
+func (w *worker) flush() {
+	w.io.RxBudget = 0
+	w.poll()
+	w.io.RxBudget = packet.MaxRx
+}
+
+func (w *worker) account(received uint32, last *uint64) {
+	tsc := w.io.TSC
+	if *last != 0 {
+		if received > 0 {
+			w.busy.Add(tsc - *last)
+		} else {
+			w.idle.Add(tsc - *last)
+		}
+	}
+	*last = tsc
+	if received > 0 {
+		w.packets.Add(uint64(received))
+	}
+	w.clock.Store(w.now)
+	w.iterations.Add(1)
+}
+
+// settle takes the devices' answers: what was accepted is sent, the rest dropped, each charged to the port that the
+// packet came in by.
+func (w *worker) settle() {
+	o := &w.out
+	for i := range w.io.TxRuns[:w.io.NumTxRuns] {
+		run := &w.io.TxRuns[i]
+		first, accepted, end := int(run.First), int(run.First)+int(run.Sent), int(run.First)+int(run.Count)
+		bytes := uint64(0)
+		for k := first; k < accepted; k++ {
+			w.ctr.of(o.in[k]).sent++
+			bytes += uint64(o.len[k])
+		}
+		for k := accepted; k < end; k++ {
+			w.ctr.drop(o.in[k], ReasonTxRejected)
+		}
+		if run.Sent > 0 {
+			b := w.ctr.of(run.Out)
+			b.tx += uint64(run.Sent)
+			b.txBytes += bytes
+		}
+	}
+	w.io.NumTx, w.io.NumTxRuns = 0, 0
+	o.n = 0
+}
+
+// receive runs what the poll delivered, queue by queue.
+func (w *worker) receive() {
+	for i := range w.io.RxRuns[:w.io.NumRxRuns] {
+		run := &w.io.RxRuns[i]
+		w.run(w.queues[run.Ref], w.io.Rx[run.First:run.First+run.Count])
+	}
+}
+
+// do runs f on the worker's thread between two iterations, when no packet is on its way, and returns when it has run:
+// every packet that the worker looked at before is through then (a quiescent point). It reports false when the worker
+// has ended.
+func (w *worker) do(f func()) bool {
+	finished := make(chan struct{})
+	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return false
+	}
+	w.commands = append(w.commands, func() { f(); close(finished) })
+	w.pending.Store(true)
+	w.mu.Unlock()
+	w.poller.Wake()
+	<-finished
+	return true
+}
+
+func (w *worker) runCommands() {
+	w.mu.Lock()
+	todo := w.commands
+	w.commands = nil
+	w.pending.Store(false)
+	w.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+	w.ctr.publish()
+}
+
+// leave ends the worker: nothing it holds is lost to the pool.
+func (w *worker) leave() {
+	w.dropHeld(func(*heldPackets) bool { return true })
+	w.flush()
+	for _, q := range w.queues {
+		if q != nil {
+			w.poller.RemoveRx(q.ref)
+			q.free()
+		}
+	}
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.runCommands() // those that came too late for the loop
+	w.poller.Close()
+	w.out.free()
+}
+
+func newRxQueue(s *Switch, spec PortSpec, queue int) (*rxQueue, error) {
+	q := &rxQueue{port: spec.Index, queue: uint16(queue), device: spec.Device, uplink: spec.Uplink,
+		scope: packet.PortScope(spec.Index)}
+	var err error
+	if q.flows, err = newFlowTable[packet.Key, *packet.Key](s.cfg.MaxFlows, s.seed()); err != nil {
+		return nil, err
+	}
+	if q.wide, err = newFlowTable[packet.WideKey, *packet.WideKey](s.cfg.MaxFlows/2, s.seed()); err != nil {
+		q.free()
+		return nil, err
+	}
+	if q.actions, err = newActionTable(maxActions); err != nil {
+		q.free()
+		return nil, err
+	}
+	q.release = q.actions.release
+	return q, nil
+}
+
+// maxActions bounds the different fates of one queue's flows. Beyond it flows are decided packet by packet.
+const maxActions = 1 << 17
+
+func (q *rxQueue) free() {
+	if q.flows != nil {
+		q.flows.free()
+	}
+	if q.wide != nil {
+		q.wide.free()
+	}
+	if q.actions != nil {
+		q.actions.free()
+	}
+}
+
+// refresh takes the addresses of an uplink from a new snapshot.
+func (q *rxQueue) refresh(snap *policy.Snapshot) {
+	q.snap = snap
+	q.mac = snap.Port(q.port).MAC
+	q.count = 0
+	for i := range snap.PAs {
+		pa := &snap.PAs[i]
+		if pa.Uplink == q.port && pa.Addr.Is4() && q.count < maxLocalPAs {
+			q.pas[q.count] = pa.Addr.V4()
+			q.count++
+		}
+	}
+}
+
+func (q *rxQueue) ownsPA(addr uint32) bool {
+	for _, pa := range q.pas[:q.count] {
+		if pa == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// timers are the worker's slow duties: idle flows, and for the first worker the fabric's ARP cache.
+func (w *worker) timers() {
+	w.nextRun = w.now + int64(housekeeping)
+	budget := sweepSlots
+	flows := uint64(0)
+	for range len(w.queues) {
+		w.sweepQ = (w.sweepQ + 1) % len(w.queues)
+		q := w.queues[w.sweepQ]
+		if q == nil {
+			continue
+		}
+		budget -= w.sweepQueue(q, budget)
+		if budget <= 0 {
+			break
+		}
+	}
+	for _, q := range w.queues {
+		if q != nil {
+			flows += uint64(q.flows.count + q.wide.count)
+		}
+	}
+	w.flows.Store(flows)
+	if w.id == 0 {
+		w.refreshNeighbours()
+	}
+}
+
+func (w *worker) sweepQueue(q *rxQueue, budget int) (looked int) {
+	idle := uint32(w.sw.cfg.FlowIdle >> tickShift)
+	q.flows.migrate(migrateBatch, w.tick, q.release)
+	q.wide.migrate(migrateBatch, w.tick, q.release)
+	n := min(len(q.flows.slots), budget)
+	q.flows.sweep(n, w.tick, idle, q.release, func(f *flow[packet.Key]) {
+		w.keepLearned(&q.actions.slots[f.action], f.key.SrcMAC(), f.seen)
+	})
+	m := min(len(q.wide.slots), budget)
+	q.wide.sweep(m, w.tick, idle, q.release, func(f *flow[packet.WideKey]) {
+		k := packet.Key{f.key[0], f.key[1], f.key[2]}
+		w.keepLearned(&q.actions.slots[f.action], k.SrcMAC(), f.seen)
+	})
+	return n + m
+}
+
+// keepLearned keeps a learned address young while its known flows, which pass no layer, still see packets.
+func (w *worker) keepLearned(a *action, src packet.MAC, seen uint32) {
+	if a.flags&flagLearn != 0 && w.tick-seen < uint32(time.Second>>tickShift) {
+		w.sw.fdb.touch(a.vsid, src, w.now)
+	}
+}
