@@ -63,6 +63,9 @@ func (f *Tree) Link(path, target string) {
 	require.NoError(f.t, os.Symlink(target, f.Path(path)))
 }
 
+// Remove takes a file or folder away.
+func (f *Tree) Remove(path string) { require.NoError(f.t, os.RemoveAll(f.Path(path))) }
+
 // Driver makes a PCI driver known to the kernel.
 func (f *Tree) Driver(name string) { f.Dir("sys/bus/pci/drivers/" + name) }
 
