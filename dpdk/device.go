@@ -44,6 +44,8 @@ type port interface {
 	txQueues() int
 	addRx(p *C.struct_sluice_poller, queue uint16, ref uint32) error
 	output(queue uint16, shared bool) C.struct_sluice_out
+	wasCreated() bool
+	reconfigure(mac packet.MAC, mtu int) error
 	close() error
 	remove() error
 }
@@ -97,10 +99,32 @@ func (d *Device) Name() string { return d.name }
 func (d *Device) Notes() []string { return d.notes }
 
 // MAC is the device's Ethernet address; for a tap, that of the VM behind it.
-func (d *Device) MAC() packet.MAC { return d.port.mac() }
+func (d *Device) MAC() packet.MAC {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.port.mac()
+}
 
 // MTU is the largest payload of a frame, bytes.
-func (d *Device) MTU() int { return d.port.mtu() }
+func (d *Device) MTU() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.port.mtu()
+}
+
+// Created reports that opening the device made its interface, as opposed to finding it.
+func (d *Device) Created() bool { return d.port.wasCreated() }
+
+// Reconfigure changes address and MTU while packets run. It fails with ErrUnsupported, and changes nothing, where the
+// device cannot: then it has to be closed and opened again.
+func (d *Device) Reconfigure(mac packet.MAC, mtu int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return fmt.Errorf("reconfigure %s: %w: it is closed", d.name, ErrNoDevice)
+	}
+	return d.port.reconfigure(mac, mtu)
+}
 
 // RxQueues is the number of receive queues that the device really has.
 func (d *Device) RxQueues() int { return d.port.rxQueues() }

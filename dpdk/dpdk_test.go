@@ -4,24 +4,44 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicenet/sluice/packet"
 )
 
 // TestMain starts DPDK once: it cannot be started twice in a process. SLUICE_TEST_HUGEPAGES=on runs everything on
-// hugepages.
+// hugepages. As root the tests live in a network namespace of their own, which vanishes with the process.
 func TestMain(m *testing.M) {
+	if args := os.Getenv("SLUICE_TEST_EAL_ARGS"); args != "" {
+		_, err := Init(Options{Hugepages: HugepagesOff, ExtraArgs: strings.Fields(args)})
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if os.Geteuid() == 0 && os.Getenv("SLUICE_TEST_NETNS") == "" {
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			err = syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), "SLUICE_TEST_NETNS=1"))
+			fmt.Fprintln(os.Stderr, "run the tests in a network namespace:", err)
+			os.Exit(1)
+		}
+	}
 	mode := Hugepages(os.Getenv("SLUICE_TEST_HUGEPAGES"))
 	if mode == "" {
 		mode = HugepagesOff
 	}
-	if _, err := Init(Options{Hugepages: mode, MemoryMB: 128, FilePrefix: "sluicetest"}); err != nil {
+	memory, err := Init(Options{Hugepages: mode, MemoryMB: 128, FilePrefix: "sluicetest"})
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	if memory.Note != "" {
+		fmt.Fprintln(os.Stderr, memory.Note)
 	}
 	code := m.Run()
 	if err := Cleanup(); err != nil {

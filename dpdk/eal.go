@@ -2,7 +2,7 @@ package dpdk
 
 // #include <stdlib.h>
 // #include <rte_eal.h>
-// #include <rte_errno.h>
+// #include <rte_version.h>
 // #include "eal.h"
 import "C"
 
@@ -218,6 +218,9 @@ func running(what string) error {
 	}
 	return nil
 }
+
+// Version names DPDK and its version.
+func Version() string { return C.GoString(C.rte_version()) }
 
 // TSCHz is the rate of the time stamp counter in IO.TSC, cycles per second; 0 before Init.
 func TSCHz() uint64 { return uint64(C.sluice_tsc_hz()) }

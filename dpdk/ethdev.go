@@ -181,6 +181,16 @@ func (e *ethdev) mtu() int        { return e.maxLen }
 func (e *ethdev) rxQueues() int   { return e.rx }
 func (e *ethdev) txQueues() int   { return e.tx }
 
+// An uplink's interface is never of our making.
+func (e *ethdev) wasCreated() bool { return false }
+
+func (e *ethdev) reconfigure(mac packet.MAC, mtu int) error {
+	if mac == e.addr && mtu == e.maxLen {
+		return nil
+	}
+	return fmt.Errorf("device %s: change MAC or MTU while it runs: %w", e.name, ErrUnsupported)
+}
+
 func (e *ethdev) link() (up bool, speedMbit uint32) {
 	if e.kernel != nil {
 		return e.kernel.link()
