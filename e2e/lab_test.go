@@ -281,5 +281,7 @@ func (l *lab) requireIperf(client, server *netlab.Namespace, to string, o netlab
 	return rate
 }
 
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
 // core is a core for the n-th daemon's worker: one of its own while there are enough.
 func core(n int) int { return n % runtime.NumCPU() }

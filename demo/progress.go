@@ -1,0 +1,70 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// progress says what is going on: on a terminal by a line that turns while a step lasts, else by a line per step.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	started  time.Time
+}
+
+func newProgress(out io.Writer) *progress {
+	if out == nil {
+		out = io.Discard
+	}
+	return &progress{out: out, terminal: isTerminal(out), started: time.Now()}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// clearLine returns to the start of the line and erases it (ECMA-48: CR, EL 2).
+const clearLine = "\r\x1b[2K"
+
+var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+
+// step announces a step; the function it returns tells how it ended.
+func (p *progress) step(what string) func(error) {
+	started := time.Now()
+	ended := func(err error) string {
+		mark := "✓"
+		if err != nil {
+			mark = "✗"
+		}
+		return fmt.Sprintf("%s %s (%.1f s)\n", mark, what, time.Since(started).Seconds())
+	}
+	if !p.terminal {
+		fmt.Fprintf(p.out, "… %s\n", what)
+		return func(err error) { fmt.Fprint(p.out, ended(err)) }
+	}
+	stop := make(chan struct{})
+	var spinning sync.WaitGroup
+	spinning.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			fmt.Fprintf(p.out, "%s%c %s", clearLine, spinner[i%len(spinner)], what)
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func(err error) {
+		close(stop)
+		spinning.Wait()
+		fmt.Fprint(p.out, clearLine+ended(err))
+	}
+}

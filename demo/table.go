@@ -1,0 +1,178 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// WriteTable prints the report for people: who is where, what was asked and answered, the counters, and a look at the
+// wire. Colours only for a terminal whose user has not asked for none (NO_COLOR).
+func (r *Report) WriteTable(w io.Writer) {
+	p := painter(isTerminal(w) && os.Getenv("NO_COLOR") == "")
+	fmt.Fprintf(w, "\n%s\n", r.places(p))
+	fmt.Fprintf(w, "%s\n", r.answers(p))
+	fmt.Fprintf(w, "%s\n", r.balances(p))
+	fmt.Fprintf(w, "%s\n", r.excerpt())
+	fmt.Fprintln(w, r.verdict(p))
+}
+
+// painter colours text, or leaves it.
+type painter bool
+
+func (p painter) paint(color text.Color, s string) string {
+	if !p {
+		return s
+	}
+	return text.Colors{color}.Sprint(s)
+}
+
+func (p painter) mark(good bool) string {
+	if good {
+		return p.paint(text.FgGreen, "✓")
+	}
+	return p.paint(text.FgRed, "✗")
+}
+
+func newTable(title string) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleRounded)
+	t.Style().Format = table.FormatOptions{}
+	t.Style().Options.SeparateRows = false
+	t.SetTitle(title)
+	return t
+}
+
+func (r *Report) places(p painter) string {
+	t := newTable("Two hosts, one fabric, the same addresses twice")
+	head := table.Row{"host"}
+	for _, tenant := range r.Tenants {
+		head = append(head, p.tenant(tenant))
+	}
+	t.AppendHeader(head)
+	for i, h := range r.Hosts {
+		row := table.Row{h.Name + "\n" + h.ProviderAddress}
+		for _, tenant := range r.Tenants {
+			var lines []string
+			for _, v := range h.VMs {
+				if v.Tenant == tenant {
+					lines = append(lines, fmt.Sprintf("%-10s %-11s VSID %d", v.Address, v.Name, v.VSID))
+				}
+			}
+			row = append(row, strings.Join(lines, "\n"))
+		}
+		if i > 0 {
+			t.AppendSeparator()
+		}
+		t.AppendRow(row)
+	}
+	return t.Render()
+}
+
+// tenant paints a tenant's name in its own colour when it is one.
+func (p painter) tenant(name string) string {
+	switch name {
+	case "red":
+		return p.paint(text.FgHiRed, name)
+	case "blue":
+		return p.paint(text.FgHiBlue, name)
+	}
+	return name
+}
+
+func (r *Report) answers(p painter) string {
+	t := newTable("What was tried")
+	head := table.Row{""}
+	for _, tenant := range r.Tenants {
+		head = append(head, p.tenant(tenant))
+	}
+	t.AppendHeader(head)
+	for i := range r.Checks {
+		c := &r.Checks[i]
+		row := table.Row{c.What}
+		for _, cell := range c.Answers {
+			row = append(row, p.mark(cell.Passed)+" "+text.WrapSoft(cell.Text, 40))
+		}
+		// One answer for all tenants spreads over their columns.
+		for len(c.Answers) == 1 && len(row) <= len(r.Tenants) {
+			row = append(row, row[1])
+		}
+		t.AppendRow(row, table.RowConfig{AutoMerge: len(c.Answers) == 1, AutoMergeAlign: text.AlignLeft})
+	}
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 52}})
+	return t.Render()
+}
+
+func (r *Report) balances(p painter) string {
+	t := newTable("Counters: received + created = sent + consumed + dropped + queued")
+	t.AppendHeader(table.Row{"host", "port", "received", "created", "sent", "consumed", "dropped", "queued", "", "dropped because"})
+	for i := range r.Counters {
+		b := &r.Counters[i]
+		if i > 0 && b.Host != r.Counters[i-1].Host {
+			t.AppendSeparator()
+		}
+		t.AppendRow(table.Row{b.Host, b.Port, b.Received, b.Created, b.Sent, b.Consumed, b.Dropped, b.Queued, p.mark(b.Holds), b.Reasons})
+	}
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 10, WidthMax: 40}})
+	return t.Render()
+}
+
+func (r *Report) excerpt() string {
+	t := newTable(fmt.Sprintf("On the wire: %d frames, %d of them NVGRE with %d FlowIDs, %d ARP for provider addresses",
+		r.Wire.Frames, r.Wire.NVGRE, r.Wire.FlowIDs, r.Wire.ProviderARP))
+	t.AppendHeader(table.Row{"frame", "provider addresses", "VSID", "FlowID", "inner frame, as tshark reads it"})
+	for _, f := range r.Wire.Excerpt {
+		t.AppendRow(table.Row{
+			f.Number, f.From + " → " + f.To, f.VSID, fmt.Sprintf("0x%02x", f.FlowID),
+			strings.TrimSpace(fmt.Sprintf("%s → %s  %s", f.InnerSrc, f.InnerDst, text.Trim(f.Info, 34))),
+		})
+	}
+	return t.Render()
+}
+
+func (r *Report) verdict(p painter) string {
+	var b strings.Builder
+	if r.Wire.File != "" {
+		fmt.Fprintf(&b, "Capture of the wire: %s (look at it with: wireshark, or tshark -V -r)\n", r.Wire.File)
+	}
+	word := "All of it holds"
+	if !r.Passed {
+		word = "Not all of it holds"
+	}
+	fmt.Fprintf(&b, "%s %s. %.0f seconds.", p.mark(r.Passed), word, r.Seconds)
+	if r.Kept {
+		b.WriteString(r.guide())
+	}
+	return b.String()
+}
+
+// guide tells how to look around in a demo that keeps running.
+func (r *Report) guide() string {
+	var client, near *VMInfo
+	for i := range r.Hosts[0].VMs {
+		for j := range r.Hosts[1].VMs {
+			a, b := &r.Hosts[0].VMs[i], &r.Hosts[1].VMs[j]
+			if client == nil && a.VSID == b.VSID {
+				client, near = a, b
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString("\n\nThe demo keeps running. Look around, as root:\n")
+	for _, h := range r.Hosts {
+		fmt.Fprintf(&b, "  sluice --socket %s status\n", h.Socket)
+	}
+	fmt.Fprintf(&b, "  sluice --socket %s drops\n", r.Hosts[0].Socket)
+	if client != nil {
+		fmt.Fprintf(&b, "  sluice --socket %s nexthop %d %s %s\n", r.Hosts[0].Socket, client.VSID, client.Address, near.Address)
+		fmt.Fprintf(&b, "  ip netns exec %s ping %s\n", client.Namespace, near.Address)
+	}
+	fmt.Fprintf(&b, "  ip netns exec %sfabric tshark -i %s\n", prefix, r.Hosts[0].Name)
+	fmt.Fprintf(&b, "Logs and configurations: %s\n", runDir)
+	b.WriteString("End it, with every process inside its namespaces:\n  sluice demo --down")
+	return b.String()
+}
