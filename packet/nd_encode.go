@@ -88,10 +88,22 @@ type RouterAdvertFields struct {
 	Prefixes        []PrefixInfo
 }
 
+// Len returns the length of the encoded message, bytes.
+func (f *RouterAdvertFields) Len() int {
+	n := RouterAdvertLen + len(f.Prefixes)*ndOptPrefixLen
+	if !f.SourceMAC.IsZero() {
+		n += ndOptMACLen
+	}
+	if f.MTU != 0 {
+		n += ndOptMTULen
+	}
+	return n
+}
+
 // Encode writes the message with its checksum to b and returns its length, or 0, with nothing written, when b is too
 // short.
 func (f *RouterAdvertFields) Encode(b []byte, src, dst Addr) int {
-	if len(b) < RouterAdvertLen+ndOptMACLen+ndOptMTULen+len(f.Prefixes)*ndOptPrefixLen {
+	if len(b) < f.Len() {
 		return 0
 	}
 	b[0], b[icmpCode] = ICMPv6RouterAdvert, 0
