@@ -205,15 +205,14 @@ func (w *worker) askNeighbour(e *neighbour) {
 	p.Append(minFrame)
 	data := p.Data()
 	clear(data)
-	dst, known := packet.Broadcast, packet.MAC{}
+	dst := packet.Broadcast
 	if mac := e.mac.Load(); mac != 0 {
 		dst = packet.MACFromUint64(mac)
-		known = dst
 	}
 	copy(data[0:6], dst[:])
 	copy(data[6:12], port.MAC[:])
 	data[12], data[13] = byte(packet.EtherTypeARP>>8), byte(packet.EtherTypeARP&0xff)
-	packet.EncodeARP(data[14:], packet.ARPRequest, port.MAC, from.V4(), known, e.addr())
+	packet.EncodeARP(data[14:], packet.ARPRequest, port.MAC, from.V4(), packet.MAC{}, e.addr())
 	w.ctr.of(uplink).created++
 	w.send(uplink, uplink, p)
 }
