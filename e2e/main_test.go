@@ -45,6 +45,10 @@ func run(m *testing.M) int {
 		}
 		defer os.RemoveAll(dir)
 		binDir = dir
+		if err := os.Chmod(dir, 0o755); err != nil { // some tests run sluiced as nobody
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		build := exec.Command("go", "build", "-o", dir+"/", "../cmd/sluiced", "../cmd/sluice")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build sluiced and sluice: %v\n%s", err, out)
