@@ -39,12 +39,14 @@ func (d *devargs) setDefault(key, value string) {
 // isPCI reports a device of the PCI bus, as opposed to a virtual one.
 func (d devargs) isPCI() bool { return pciAddress.MatchString(d.name) }
 
-// kernelInterface is the interface that drivers on top of the kernel work on; "" for all others.
-func (d devargs) kernelInterface() string {
-	if strings.HasPrefix(d.name, "net_af_packet") || strings.HasPrefix(d.name, "eth_af_packet") || strings.HasPrefix(d.name, "net_af_xdp") {
-		return d.get("iface")
+// onKernel reports a driver that works on top of an interface of the kernel, which iface= names.
+func (d devargs) onKernel() bool {
+	for _, driver := range []string{"net_af_packet", "eth_af_packet", "net_af_xdp"} {
+		if strings.HasPrefix(d.name, driver) {
+			return true
+		}
 	}
-	return ""
+	return false
 }
 
 // Geometry of an af_packet ring. The driver takes slot i to be at i times the slot size, so a block must hold a whole

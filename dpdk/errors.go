@@ -29,7 +29,7 @@ var (
 )
 
 // errFailed stands for DPDK's bare -1; the log tells more.
-var errFailed = errors.New("failed")
+var errFailed = errors.New("DPDK refused")
 
 // errno makes an error of what DPDK returned: 0 or more is success, -1 a failure without a code, less a negative errno.
 func errno(ret C.int) error {
@@ -92,14 +92,15 @@ func classify(code error, log string) (sentinel error, remedy string) {
 func failure(what string, code error, log string) error {
 	log = lastLines(log, 3)
 	sentinel, remedy := classify(code, log)
-	text := code.Error()
-	if log != "" {
-		text += " (DPDK says: " + log + ")"
+	switch {
+	case sentinel == nil && log == "":
+		return fmt.Errorf("%s: %w", what, code)
+	case sentinel == nil:
+		return fmt.Errorf("%s: %w (DPDK says: %s)", what, code, log)
+	case log == "":
+		return fmt.Errorf("%s: %w: %s", what, sentinel, remedy)
 	}
-	if sentinel == nil {
-		return fmt.Errorf("%s: %s: %w", what, text, ErrInvalid)
-	}
-	return fmt.Errorf("%s: %w: %s: %s", what, sentinel, text, remedy)
+	return fmt.Errorf("%s: %w (DPDK says: %s): %s", what, sentinel, log, remedy)
 }
 
 // lastLines joins the last n non-empty lines by "; ".

@@ -75,15 +75,27 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 
 // prepare checks what DPDK would answer only with a bare failure, and completes the arguments.
 func prepare(args *devargs, o *UplinkOptions) (*kernelInterface, error) {
-	if args.isPCI() {
+	if args.name == "" {
+		return nil, fmt.Errorf("no device named: %w: want a PCI address, or a driver with its arguments as in net_af_packet0,iface=eth1", ErrInvalid)
+	}
+	if args.isPCI() || strings.Contains(args.name, ":") {
+		if err := checkAddress(args.name); err != nil {
+			return nil, err
+		}
 		if !eal.pci {
 			return nil, fmt.Errorf("PCI device %s: %w while running: the daemon was started without a PCI uplink; restart it with this one in its configuration", args.name, ErrUnsupported)
 		}
 		return nil, checkPCI(sysfsPCI, args.name)
 	}
-	name := args.kernelInterface()
-	if name == "" {
+	if !args.onKernel() {
 		return nil, nil
+	}
+	name := args.get("iface")
+	if name == "" {
+		return nil, fmt.Errorf("device %s: %w: it lacks iface=INTERFACE", args, ErrInvalid)
+	}
+	if interfaceInUse(name) {
+		return nil, fmt.Errorf("interface %s: %w by another uplink: name another interface", name, ErrBusy)
 	}
 	k, err := openKernelInterface(name)
 	if err != nil {
@@ -117,16 +129,28 @@ func probe(args devargs, what string) (C.uint16_t, error) {
 	}
 	id := C.sluice_ethdev_find(name)
 	if id < 0 {
+		bus := C.CString("vdev")
+		defer C.free(unsafe.Pointer(bus))
+		C.rte_eal_hotplug_remove(bus, name)
 		return 0, fmt.Errorf("%s: device %s: %w: it is not an Ethernet device", what, args, ErrInvalid)
 	}
 	return C.uint16_t(id), nil
 }
 
 func ethdevInUse(id C.uint16_t) bool {
+	return anyEthdev(func(e *ethdev) bool { return e.id == id })
+}
+
+// interfaceInUse: the kernel would not mind, and deal each frame to one of the two.
+func interfaceInUse(name string) bool {
+	return anyEthdev(func(e *ethdev) bool { return e.kernel != nil && e.kernel.name == name })
+}
+
+func anyEthdev(is func(*ethdev) bool) bool {
 	devices.Lock()
 	defer devices.Unlock()
 	for _, d := range devices.byNum {
-		if e, ok := d.port.(*ethdev); ok && e.id == id {
+		if e, ok := d.port.(*ethdev); ok && is(e) {
 			return true
 		}
 	}

@@ -16,11 +16,18 @@ var pciAddress = regexp.MustCompile(`^[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-
 // userspaceDrivers hand a device to DPDK; the bifurcated ones share it with the kernel.
 var userspaceDrivers = []string{"vfio-pci", "uio_pci_generic", "igb_uio", "mlx4_core", "mlx5_core", "mana"}
 
+func checkAddress(address string) error {
+	if !pciAddress.MatchString(address) {
+		return fmt.Errorf("PCI device %q: %w: want an address as in 0000:03:00.0", address, ErrInvalid)
+	}
+	return nil
+}
+
 // checkPCI tells in the user's words why DPDK could not drive a NIC: EAL itself passes over a device that is absent or
 // held by the kernel without a word.
 func checkPCI(root, address string) error {
-	if !pciAddress.MatchString(address) {
-		return fmt.Errorf("PCI device %q: %w: want an address as in 0000:03:00.0", address, ErrInvalid)
+	if err := checkAddress(address); err != nil {
+		return err
 	}
 	dir := filepath.Join(root, strings.ToLower(address))
 	if _, err := os.Stat(dir); err != nil {

@@ -144,11 +144,9 @@ func (t *tap) open(o TapOptions) (err error) {
 	}
 	t.created = !found
 	for i := range t.queue() {
-		fd, err := attachQueue(t.iface, t.queues > 1)
-		if err != nil {
+		if err := t.attach(i); err != nil {
 			return t.explain(err)
 		}
-		t.queue()[i].fd = C.int(fd)
 	}
 	if err := t.setUp(o); err != nil {
 		_ = t.setPersist(!t.created) // one that was found idle was persistent
@@ -157,31 +155,50 @@ func (t *tap) open(o TapOptions) (err error) {
 	return nil
 }
 
-// inspect looks at an interface that is there already: it must be an idle tap with as many queues as wanted. One that a
-// process left by being killed can stay busy for a moment.
+// inspect looks at an interface that is there already: it must be an idle tap with as many queues as wanted.
 func (t *tap) inspect(o TapOptions) (found bool, err error) {
+	var link netlink.Link
+	err = patiently(func() error {
+		link, err = t.nl.LinkByName(t.iface)
+		if tuntap, ok := link.(*netlink.Tuntap); err == nil && ok && tuntap.Queues > 0 {
+			return syscall.EBUSY
+		}
+		return err
+	})
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return false, nil
+	}
+	if err != nil {
+		return false, t.explain(err)
+	}
+	tuntap, ok := link.(*netlink.Tuntap)
+	if !ok || tuntap.Mode != netlink.TUNTAP_MODE_TAP {
+		return false, fmt.Errorf("interface %s%s: %w: it exists and is no tap but a %s: choose another name, or `ip link del` it", t.iface, t.where, ErrBusy, link.Type())
+	}
+	if many := tuntap.Flags&netlink.TUNTAP_MULTI_QUEUE != 0; many != (o.Queues > 1) {
+		return false, fmt.Errorf("interface %s%s: %w: it exists with another number of queues: `ip link del %s` there, it will be made anew", t.iface, t.where, ErrUnsupported, t.iface)
+	}
+	return true, nil
+}
+
+// patiently repeats f while it says busy: what a killed process held can stay so for a moment.
+func patiently(f func() error) (err error) {
 	const tries, pause = 10, 50 * time.Millisecond
 	for range tries {
-		link, err := t.nl.LinkByName(t.iface)
-		if errors.As(err, &netlink.LinkNotFoundError{}) {
-			return false, nil
-		}
-		if err != nil {
-			return false, interfaceError(t.iface, "look it up", err)
-		}
-		tuntap, ok := link.(*netlink.Tuntap)
-		if !ok || tuntap.Mode != netlink.TUNTAP_MODE_TAP {
-			return false, fmt.Errorf("interface %s%s: %w: it exists and is no tap but a %s: choose another name, or `ip link del` it", t.iface, t.where, ErrBusy, link.Type())
-		}
-		if many := tuntap.Flags&netlink.TUNTAP_MULTI_QUEUE != 0; many != (o.Queues > 1) {
-			return false, fmt.Errorf("interface %s%s: %w: it exists with another number of queues: `ip link del %s` there, it will be made anew", t.iface, t.where, ErrUnsupported, t.iface)
-		}
-		if tuntap.Queues == 0 {
-			return true, nil
+		if err = f(); !errors.Is(err, syscall.EBUSY) {
+			return err
 		}
 		time.Sleep(pause)
 	}
-	return false, t.explain(syscall.EBUSY)
+	return err
+}
+
+func (t *tap) attach(queue int) error {
+	return patiently(func() error {
+		fd, err := attachQueue(t.iface, t.queues > 1)
+		t.queue()[queue].fd = C.int(fd)
+		return err
+	})
 }
 
 // idleTapAtHome asks on a fresh goroutine: the caller's thread is elsewhere, all others are in the process's namespace.
