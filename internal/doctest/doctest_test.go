@@ -2,6 +2,7 @@ package doctest
 
 import (
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -130,6 +131,80 @@ func TestShellIsSound(t *testing.T) {
 			}
 		}
 	}
+}
+
+// commands finds `sluice a b --flag` in shell blocks and in prose, by where it stands.
+func (d document) commands() map[string]string {
+	used := regexp.MustCompile(`(?:^|[\s/])sluice ([a-z][^|#;&]*)`)
+	out := map[string]string{}
+	note := func(number int, text string) {
+		if m := used.FindStringSubmatch(text); m != nil {
+			out[fmt.Sprintf("%s:%d: %s", d.name, number, strings.TrimSpace(m[0]))] = m[1]
+		}
+	}
+	for _, b := range d.blocks {
+		for i, l := range b.lines {
+			if b.language == "sh" {
+				note(b.number+i, l)
+			}
+		}
+	}
+	for _, l := range d.prose {
+		for _, span := range codeSpan.FindAllStringSubmatch(l.text, -1) {
+			note(l.number, span[1])
+		}
+	}
+	return out
+}
+
+// The command itself is asked whether the words are commands of its own, and the flags theirs.
+func TestSluiceCommandsAndFlagsExist(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "sluice")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/sluice")
+	build.Dir, build.Env = root(t), append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	help := map[string]string{}
+	ask := func(words []string) string {
+		key := strings.Join(words, " ")
+		if help[key] == "" {
+			out, err := exec.Command(bin, append(slices.Clone(words), "--help")...).CombinedOutput()
+			require.NoError(t, err, "%s: %s", key, out)
+			help[key] = string(out)
+		}
+		return help[key]
+	}
+	for _, d := range documents(t) {
+		for where, text := range d.commands() {
+			for _, fault := range commandFaults(strings.Fields(text), ask) {
+				t.Errorf("%s: %s", where, fault)
+			}
+		}
+	}
+	assert.Equal(t, []string{"there is no command nonsense"}, commandFaults([]string{"nonsense"}, ask))
+	assert.Equal(t, []string{"there is no command nonsense"}, commandFaults([]string{"nic", "nonsense"}, ask))
+	assert.Equal(t, []string{"there is no flag --nonsense"}, commandFaults([]string{"nic", "bind", "x", "--nonsense"}, ask))
+	assert.Empty(t, commandFaults([]string{"nic", "bind", "x", "--dry-run", "-o", "json"}, ask))
+}
+
+// commandFaults follows the words of a command line through the help of the commands that they name.
+func commandFaults(words []string, help func([]string) string) (faults []string) {
+	var command []string
+	for _, word := range words {
+		text := help(command)
+		flag, isFlag := strings.CutPrefix(word, "--")
+		switch {
+		case isFlag && !regexp.MustCompile(`(?m)^ .*--`+regexp.QuoteMeta(flag)+`\b`).MatchString(text):
+			faults = append(faults, "there is no flag --"+flag)
+		case isFlag, strings.HasPrefix(word, "-"):
+		case regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(word) + ` `).MatchString(text):
+			command = append(command, word)
+		case len(command) == 0 || strings.Contains(text, "Available Commands:"):
+			faults = append(faults, "there is no command "+word)
+			return faults
+		}
+	}
+	return faults
 }
 
 func makeTargets(t *testing.T) map[string]bool {
