@@ -77,7 +77,7 @@ func (w *worker) pushTag(p *packet.Packet, m *packet.Parsed, vlan uint16) bool {
 	return packet.PushVLAN(p, vlan)
 }
 
-// route is the distributed router's part: both MACs and the TTL (RFC 1812, section 5.3.1).
+// route is the distributed router's part: the header's checksum (RFC 1812, section 5.2.2), both MACs and the TTL (5.3.1).
 func (w *worker) route(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action) bool {
 	data := p.Data()
 	ip := data[m.L3:]
@@ -88,6 +88,10 @@ func (w *worker) route(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action
 		}
 		ip[7]--
 	} else {
+		if packet.Checksum(ip[:int(ip[0]&0xf)*4], 0) != 0 {
+			w.discard(q.port, p, ReasonIPv4Checksum)
+			return false
+		}
 		if ip[8] <= 1 {
 			w.ttlExceeded(q, p, m, a)
 			return false

@@ -18,6 +18,7 @@ const (
 	ReasonPortGone
 	ReasonTooBig
 	ReasonTTLExceeded
+	ReasonIPv4Checksum
 	// the sender's side of a virtual subnet
 	ReasonVLANTag
 	ReasonSourceMACSpoof
@@ -88,6 +89,7 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonPortGone:          {"port-gone", "the port was removed while the packet was on its way"},
 	ReasonTooBig:            {"too-big", "the packet does not fit the output; senders that set DF are told the size that does"},
 	ReasonTTLExceeded:       {"ttl-exceeded", "the TTL ran out at the distributed router; the sender was told"},
+	ReasonIPv4Checksum:      {"bad-ipv4-checksum", "the IPv4 header checksum of a packet to be routed is wrong"},
 	ReasonVLANTag:           {"vlan-tag", "a VM of a virtual subnet or an access VLAN sent an 802.1Q tag with a VLAN"},
 	ReasonSourceMACSpoof:    {"source-mac-spoof", "the source Ethernet address is not the vport's"},
 	ReasonSourceAddrSpoof:   {"source-address-spoof", "the source address is none of the vport's"},

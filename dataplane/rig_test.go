@@ -105,7 +105,7 @@ func newRigOf(t testing.TB, workers int, yaml string) *rig {
 	mac, err := packet.ParseMAC(uplinkMAC)
 	require.NoError(t, err)
 	r := &rig{t: t, arena: memport.NewArena(2048, 2048), devs: map[string]*memport.Device{},
-		index: portIndex{byName: map[string]uint32{}, mac: mac}}
+		index: portIndex{byName: map[string]uint32{}, mac: mac}, mac: mac}
 	r.net = memport.New(r.arena)
 	r.sw, err = New(Config{TSCHz: memport.TSCHz, MaxFlows: 1 << 12, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)

@@ -211,15 +211,15 @@ func TestDecapsulate(t *testing.T) {
 		frame []byte
 		want  Reason
 	}{
-		"known flow from another host": {nv("172.16.1.9", 6001, inner), ReasonProviderSpoof},
-		"unknown VSID":                 {nv(hostBPA, 9999, inner), ReasonUnknownVSID},
-		"unknown sender":               {nv(hostBPA, 6001, frames.Ping(redFar, redVM1, "10.0.0.77", "10.0.0.5", 1, 1)), ReasonUnknownSender},
-		"sender that is local":         {nv(hostBPA, 6001, frames.Ping(redVM2, redVM1, "10.0.0.6", "10.0.0.5", 1, 1)), ReasonProviderSpoof},
-		"sender of another host":       {nv(hostBPA, 6001, frames.Ping("00:15:5d:00:01:08", redVM1, "10.0.0.8", "10.0.0.5", 1, 1)), ReasonProviderSpoof},
-		"inner MAC not the sender's":   {nv(hostBPA, 6001, frames.Ping(redDB1, redVM1, "10.0.0.7", "10.0.0.5", 1, 1)), ReasonInnerSourceMAC},
-		"target elsewhere":             {nv(hostBPA, 6001, frames.Ping(redFar, "00:15:5d:00:01:08", "10.0.0.7", "10.0.0.8", 1, 1)), ReasonNotLocal},
-		"tenant broadcast":             {nv(hostBPA, 6001, frames.ARPRequest(redFar, "10.0.0.7", "10.0.0.5")), ReasonTenantBroadcast},
-		"inner tag": {nv(hostBPA, 6001, frames.Build(frames.Ether(redFar, redVM1), frames.VLAN(3, 0), frames.IPv4("10.0.0.7", "10.0.0.5"), frames.UDP(1, 2))), ReasonInnerVLAN},
+		"known flow from another host":  {nv("172.16.1.9", 6001, inner), ReasonProviderSpoof},
+		"unknown VSID":                  {nv(hostBPA, 9999, inner), ReasonUnknownVSID},
+		"unknown sender":                {nv(hostBPA, 6001, frames.Ping(redFar, redVM1, "10.0.0.77", "10.0.0.5", 1, 1)), ReasonUnknownSender},
+		"sender that is local":          {nv(hostBPA, 6001, frames.Ping(redVM2, redVM1, "10.0.0.6", "10.0.0.5", 1, 1)), ReasonProviderSpoof},
+		"sender of another host":        {nv(hostBPA, 6001, frames.Ping("00:15:5d:00:01:08", redVM1, "10.0.0.8", "10.0.0.5", 1, 1)), ReasonProviderSpoof},
+		"inner MAC not the sender's":    {nv(hostBPA, 6001, frames.Ping(redDB1, redVM1, "10.0.0.7", "10.0.0.5", 1, 1)), ReasonInnerSourceMAC},
+		"target elsewhere":              {nv(hostBPA, 6001, frames.Ping(redFar, "00:15:5d:00:01:08", "10.0.0.7", "10.0.0.8", 1, 1)), ReasonNotLocal},
+		"tenant broadcast":              {nv(hostBPA, 6001, frames.ARPRequest(redFar, "10.0.0.7", "10.0.0.5")), ReasonTenantBroadcast},
+		"inner tag":                     {nv(hostBPA, 6001, frames.Build(frames.Ether(redFar, redVM1), frames.VLAN(3, 0), frames.IPv4("10.0.0.7", "10.0.0.5"), frames.UDP(1, 2))), ReasonInnerVLAN},
 		"blue's VSID, red's sender MAC": {nv(hostBPA, 7001, inner), ReasonInnerSourceMAC},
 	} {
 		t.Run(name, func(t *testing.T) {
