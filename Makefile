@@ -111,10 +111,14 @@ run: build ## Run the daemon in the foreground with CONFIG
 	$(ROOT) bin/sluiced --config $(CONFIG)
 
 .PHONY: install
-install: ## Install what `make build` built under DESTDIR and PREFIX, with a systemd unit
+install: ## Install what `make build` built under DESTDIR and PREFIX, with systemd unit and completions
 	@[ -x bin/sluiced ] && [ -x bin/sluice ] || { echo "make: nothing to install yet: run make build first, not as root" >&2; exit 1; }
 	install -D -m 755 bin/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
 	install -D -m 755 bin/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	install -d -m 755 $(DESTDIR)/etc/sluice $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|g' configs/systemd/sluiced.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/sluiced.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sluiced.service
+	install -d -m 755 $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+	bin/sluice completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluice
+	bin/sluice completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sluice
+	bin/sluice completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sluice.fish
