@@ -126,10 +126,11 @@ func (r *Report) excerpt() string {
 		r.Wire.Frames, r.Wire.NVGRE, r.Wire.FlowIDs, r.Wire.ProviderARP))
 	t.AppendHeader(table.Row{"frame", "provider addresses", "VSID", "FlowID", "inner frame, as tshark reads it"})
 	for _, f := range r.Wire.Excerpt {
-		t.AppendRow(table.Row{
-			f.Number, f.From + " → " + f.To, f.VSID, fmt.Sprintf("0x%02x", f.FlowID),
-			strings.TrimSpace(fmt.Sprintf("%s → %s  %s", f.InnerSrc, f.InnerDst, text.Trim(f.Info, 34))),
-		})
+		inner := text.Snip(strings.Join(strings.Fields(f.Info), " "), 46, "…")
+		if f.InnerSrc != "" {
+			inner = f.InnerSrc + " → " + f.InnerDst + "  " + inner
+		}
+		t.AppendRow(table.Row{f.Number, f.From + " → " + f.To, f.VSID, fmt.Sprintf("0x%02x", f.FlowID), inner})
 	}
 	return t.Render()
 }
@@ -168,7 +169,7 @@ func (r *Report) guide() string {
 	}
 	fmt.Fprintf(&b, "  sluice --socket %s drops\n", r.Hosts[0].Socket)
 	if client != nil {
-		fmt.Fprintf(&b, "  sluice --socket %s nexthop %d %s %s\n", r.Hosts[0].Socket, client.VSID, client.Address, near.Address)
+		fmt.Fprintf(&b, "  sluice --socket %s nexthop --vsid %d --from %s --to %s\n", r.Hosts[0].Socket, client.VSID, client.Address, near.Address)
 		fmt.Fprintf(&b, "  ip netns exec %s ping %s\n", client.Namespace, near.Address)
 	}
 	fmt.Fprintf(&b, "  ip netns exec %sfabric tshark -i %s\n", prefix, r.Hosts[0].Name)

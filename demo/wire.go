@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -186,40 +187,51 @@ func (p *plan) owns(tenant string, vsid uint32) bool {
 	return slices.ContainsFunc(p.vms, func(v *vm) bool { return v.Tenant == tenant && v.VSID == vsid })
 }
 
-// keepCapture copies the capture to where the user wants it, and makes it that user's also under sudo.
+// keepCapture copies the capture to where the user wants it, and makes it that user's also under sudo. The copy is
+// renamed into place: in a folder that everybody may write to, a link planted under the name is replaced, not followed.
 func (s *stage) keepCapture(r *Report) error {
 	if s.opts.Capture == "" {
 		return nil
 	}
 	path, err := filepath.Abs(s.opts.Capture)
 	if err == nil {
-		err = copyFile(path, s.captureFile())
+		err = copyInto(path, s.captureFile())
 	}
 	if err != nil {
 		return fmt.Errorf("keep the capture: %w: name another file with --capture", err)
 	}
 	r.Wire.File = path
-	uid, errUID := strconv.Atoi(os.Getenv("SUDO_UID"))
-	gid, errGID := strconv.Atoi(os.Getenv("SUDO_GID"))
-	if errUID == nil && errGID == nil {
-		return os.Chown(path, uid, gid)
-	}
 	return nil
 }
 
-func copyFile(to, from string) error {
+func copyInto(path, from string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.Create(to)
+	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
+	defer func() {
+		err = errors.Join(err, out.Close())
+		if err != nil {
+			os.Remove(out.Name())
+		}
+	}()
 	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
 		return err
 	}
-	return out.Close()
+	uid, errUID := strconv.Atoi(os.Getenv("SUDO_UID"))
+	gid, errGID := strconv.Atoi(os.Getenv("SUDO_GID"))
+	if errUID == nil && errGID == nil {
+		if err := out.Chown(uid, gid); err != nil {
+			return err
+		}
+	}
+	if err := out.Chmod(0o644); err != nil {
+		return err
+	}
+	return os.Rename(out.Name(), path)
 }

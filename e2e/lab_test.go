@@ -201,7 +201,7 @@ func (d *daemon) requireBalanced() map[string]*sluicev1.Counters {
 // drops reads, by `sluice drops`, what each port dropped for which reason.
 func (d *daemon) drops() map[string]map[string]uint64 {
 	d.l.t.Helper()
-	out, err := d.cli("drops", "-o", "json")
+	out, err := d.cli("drops", "-o", "json", "--interval", "0")
 	require.NoError(d.l.t, err, out)
 	var answer struct {
 		Drops []struct {
