@@ -70,12 +70,12 @@ func (k *WideKey) Hash(seed uint64) uint64 {
 // Entropy is a hash of the flow's addresses, protocol and ports alone, the same on every host and for every DSCP: the
 // FlowID of NVGRE (RFC 7637, section 3.3) and the choice between equal paths are taken from it.
 func (k *Key) Entropy() uint32 {
-	return uint32(fold(k[3]^(k[0]>>keyProtoShift&0xff), (k[2]>>32|k[1]<<32)^hashMul1) >> 8)
+	return uint32(fold(k[3]^hashMul2^(k[0]>>keyProtoShift&0xff), (k[2]>>32|k[1]<<32)^hashMul1) * hashMul3 >> 32)
 }
 
 // Entropy is the flow's hash as for Key.
 func (k *WideKey) Entropy() uint32 {
-	return uint32(fold(k[3]^k[4]^k[5]<<1^k[6]<<1^(k[0]>>keyProtoShift&0xff), (k[2]>>32|k[1]<<32)^hashMul1) >> 8)
+	return uint32(fold(fold(k[3]^hashMul2, k[4]^k[5])^k[6]^(k[0]>>keyProtoShift&0xff), (k[2]>>32|k[1]<<32)^hashMul1) * hashMul3 >> 32)
 }
 
 // Proto is the IP protocol, 0 for non-IP.
