@@ -66,6 +66,9 @@ func TestNoAllocations(t *testing.T) {
 					}
 					iteration()
 					allocs = testing.AllocsPerRun(50, iteration)
+					for range 4 { // it counts the whole process: what other goroutines allocate is not in every run
+						allocs = min(allocs, testing.AllocsPerRun(50, iteration))
+					}
 					r.devs[tc.port].SetSource(0, nil)
 					w.flush()
 				})
