@@ -30,7 +30,7 @@ func serveMarker(in *netlab.Namespace, name string) (net.Listener, error) {
 			if err != nil {
 				return
 			}
-			io.WriteString(conn, name) // who does not get it complains
+			_, _ = io.WriteString(conn, name) // who does not get it complains
 			conn.Close()
 		}
 	}()
@@ -49,7 +49,9 @@ func askMarker(from *netlab.Namespace, to netip.Addr) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(3 * time.Second))
+	if err := conn.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		return "", err
+	}
 	name, err := io.ReadAll(conn)
 	return string(name), err
 }

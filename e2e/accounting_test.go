@@ -84,41 +84,41 @@ func fromVM(t *testing.T) []bad {
 // fromFabric are frames that host-a must not accept from the wire; up and peer are the MACs of both uplinks.
 func fromFabric(t *testing.T, up, peer string) []bad {
 	inner := udpFrame(t, red2MAC, red1MAC, "10.0.0.7", "10.0.0.5", 64)
-	make := func(change func(*nvgre)) []byte {
+	outer := func(change func(*nvgre)) []byte {
 		n := nvgre{srcMAC: peer, dstMAC: up, src: pairPA["b"], dst: pairPA["a"], flags: 0x2000, protocol: 0x6558, vsid: 6001, inner: inner}
 		change(&n)
 		return n.frame(t)
 	}
-	good := make(func(*nvgre) {})
+	good := outer(func(*nvgre) {})
 	return []bad{
-		{"IPv4 inside GRE", "bad-gre-protocol", make(func(n *nvgre) { n.protocol = 0x0800 })},
-		{"checksum bit", "bad-gre-flags", make(func(n *nvgre) { n.flags = 0xa000 })},
-		{"sequence bit", "bad-gre-flags", make(func(n *nvgre) { n.flags = 0x3000 })},
-		{"no key", "bad-gre-flags", make(func(n *nvgre) { n.flags = 0 })},
-		{"version 1", "bad-gre-flags", make(func(n *nvgre) { n.flags = 0x2001 })},
-		{"reserved bits", "bad-gre-flags", make(func(n *nvgre) { n.flags = 0x2080 })},
-		{"VSID 0", "reserved-vsid", make(func(n *nvgre) { n.vsid = 0 })},
-		{"VSID 4095", "reserved-vsid", make(func(n *nvgre) { n.vsid = 4095 })},
-		{"VSID 0xffffff", "reserved-vsid", make(func(n *nvgre) { n.vsid = 0xffffff })},
-		{"a VSID of nobody", "unknown-vsid", make(func(n *nvgre) { n.vsid = 9999 })},
-		{"802.1Q inside", "inner-vlan", make(func(n *nvgre) { n.inner = tagged(t, inner, 7) })},
-		{"a sender of nobody", "unknown-sender", make(func(n *nvgre) {
+		{"IPv4 inside GRE", "bad-gre-protocol", outer(func(n *nvgre) { n.protocol = 0x0800 })},
+		{"checksum bit", "bad-gre-flags", outer(func(n *nvgre) { n.flags = 0xa000 })},
+		{"sequence bit", "bad-gre-flags", outer(func(n *nvgre) { n.flags = 0x3000 })},
+		{"no key", "bad-gre-flags", outer(func(n *nvgre) { n.flags = 0 })},
+		{"version 1", "bad-gre-flags", outer(func(n *nvgre) { n.flags = 0x2001 })},
+		{"reserved bits", "bad-gre-flags", outer(func(n *nvgre) { n.flags = 0x2080 })},
+		{"VSID 0", "reserved-vsid", outer(func(n *nvgre) { n.vsid = 0 })},
+		{"VSID 4095", "reserved-vsid", outer(func(n *nvgre) { n.vsid = 4095 })},
+		{"VSID 0xffffff", "reserved-vsid", outer(func(n *nvgre) { n.vsid = 0xffffff })},
+		{"a VSID of nobody", "unknown-vsid", outer(func(n *nvgre) { n.vsid = 9999 })},
+		{"802.1Q inside", "inner-vlan", outer(func(n *nvgre) { n.inner = tagged(t, inner, 7) })},
+		{"a sender of nobody", "unknown-sender", outer(func(n *nvgre) {
 			n.inner = udpFrame(t, red2MAC, red1MAC, "10.0.0.250", "10.0.0.5", 64)
 		})},
-		{"a stranger as outer source", "provider-spoof", make(func(n *nvgre) { n.src = "172.16.1.99" })},
-		{"the address of a VM of our own", "provider-spoof", make(func(n *nvgre) {
+		{"a stranger as outer source", "provider-spoof", outer(func(n *nvgre) { n.src = "172.16.1.99" })},
+		{"the address of a VM of our own", "provider-spoof", outer(func(n *nvgre) {
 			n.inner = udpFrame(t, red3MAC, red1MAC, "10.0.1.5", "10.0.0.5", 64)
 		})},
-		{"a stranger's MAC inside", "inner-source-mac", make(func(n *nvgre) {
+		{"a stranger's MAC inside", "inner-source-mac", outer(func(n *nvgre) {
 			n.inner = udpFrame(t, strangerMAC, red1MAC, "10.0.0.7", "10.0.0.5", 64)
 		})},
-		{"for a VM of the sender's host", "not-local", make(func(n *nvgre) {
+		{"for a VM of the sender's host", "not-local", outer(func(n *nvgre) {
 			n.inner = udpFrame(t, red2MAC, red2MAC, "10.0.0.7", "10.0.0.7", 64)
 		})},
-		{"inner total length beyond the frame", "bad-ipv4-total-length", make(func(n *nvgre) { n.inner = spoil(inner, put16(ipTotalLen, 1400)) })},
-		{"inner IHL 3", "bad-ipv4-header-length", make(func(n *nvgre) { n.inner = spoil(inner, func(f []byte) { f[ipStart] = 0x43 }) })},
-		{"inner frame cut", "truncated-ipv4", make(func(n *nvgre) { n.inner = inner[:20] })},
-		{"inner frame of 5 bytes", "truncated-ethernet", make(func(n *nvgre) { n.inner = inner[:5] })},
+		{"inner total length beyond the frame", "bad-ipv4-total-length", outer(func(n *nvgre) { n.inner = spoil(inner, put16(ipTotalLen, 1400)) })},
+		{"inner IHL 3", "bad-ipv4-header-length", outer(func(n *nvgre) { n.inner = spoil(inner, func(f []byte) { f[ipStart] = 0x43 }) })},
+		{"inner frame cut", "truncated-ipv4", outer(func(n *nvgre) { n.inner = inner[:20] })},
+		{"inner frame of 5 bytes", "truncated-ethernet", outer(func(n *nvgre) { n.inner = inner[:5] })},
 		{"wrong outer checksum", "bad-outer-checksum", spoil(good, func(f []byte) { f[ipChecksum] ^= 0xff })},
 		{"UDP to the provider address", "not-for-provider", udpFrame(t, peer, up, pairPA["b"], pairPA["a"], 64)},
 	}

@@ -74,9 +74,9 @@ func TestBadApplyChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 
 	base := pairConfig("a")
-	replace := func(old, new string) string {
+	replace := func(old, better string) string {
 		require.Contains(t, base, old)
-		return strings.Replace(base, old, new, 1)
+		return strings.Replace(base, old, better, 1)
 	}
 	tests := []struct {
 		what, yaml string

@@ -45,7 +45,7 @@ func startDemo(t *testing.T, args ...string) *demoRun {
 	t.Cleanup(func() {
 		d.cmd.Process.Kill()
 		if t.Failed() {
-			exec.Command(program("sluice"), "demo", "--down").Run() // for the tests behind us
+			_ = exec.Command(program("sluice"), "demo", "--down").Run() // for the tests behind us
 		}
 		waitNothingLeft(t)
 	})

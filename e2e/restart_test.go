@@ -43,9 +43,9 @@ func TestRefusesToStart(t *testing.T) {
 	host, vm, fabric := l.namespace("host-a"), l.namespace("vm-a"), l.namespace("fabric")
 	l.wire(host, "eth1", fabric, "to-a", 1600)
 	good := ovsPeerConfig
-	replace := func(old, new string) string {
+	replace := func(old, better string) string {
 		require.Contains(t, good, old)
-		return strings.Replace(good, old, new, 1)
+		return strings.Replace(good, old, better, 1)
 	}
 	tests := []struct {
 		what, yaml string

@@ -47,10 +47,10 @@ const (
 //	       trunk 300
 type bridged struct {
 	*lab
-	a, b                              *daemon
-	fabric                            *netlab.Namespace
-	one, two, three, other, host, raw *netlab.Namespace
-	plain                             *netlab.Namespace
+	a, b                         *daemon
+	fabric                       *netlab.Namespace
+	one, two, three, other, host *netlab.Namespace
+	plain                        *netlab.Namespace
 }
 
 func newBridged(t *testing.T) *bridged {

@@ -20,7 +20,7 @@ func (n *Namespace) Capture(ctx context.Context, link, file string) (*Capture, e
 		return nil, err
 	}
 	if err := p.WaitLog(ctx, "File:", 5*time.Second); err != nil {
-		p.Stop(time.Second)
+		p.Kill()
 		return nil, err
 	}
 	return &Capture{File: file, p: p}, nil

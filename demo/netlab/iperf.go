@@ -35,7 +35,7 @@ func Iperf(ctx context.Context, client, server *Namespace, to netip.Addr, o Iper
 	if err != nil {
 		return Rate{}, err
 	}
-	defer daemon.Stop(time.Second)
+	defer daemon.Kill() // when it has not ended by itself
 	if err := daemon.WaitLog(ctx, "Server listening", 5*time.Second); err != nil {
 		return Rate{}, err
 	}
