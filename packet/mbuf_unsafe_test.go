@@ -10,11 +10,12 @@ import (
 
 // newPacket makes a packet of one segment in Go memory, with its own buffer.
 func newPacket(headroom int, frame []byte, tailroom int) *Packet {
-	buf := make([]byte, headroom+len(frame)+tailroom)
+	// One byte more than the packet knows of: an empty frame at the end of its buffer must not point beyond the allocation.
+	buf := make([]byte, headroom+len(frame)+tailroom+1)
 	copy(buf[headroom:], frame)
 	return &Packet{
 		BufAddr: unsafe.Pointer(unsafe.SliceData(buf)), DataOff: uint16(headroom), RefCnt: 1, NbSegs: 1,
-		PktLen: uint32(len(frame)), DataLen: uint16(len(frame)), BufLen: uint16(len(buf)),
+		PktLen: uint32(len(frame)), DataLen: uint16(len(frame)), BufLen: uint16(len(buf) - 1),
 	}
 }
 
