@@ -80,8 +80,8 @@ func TestYAMLIsAccepted(t *testing.T) {
 			if b.language != "yaml" {
 				continue
 			}
-			var any yaml.Node
-			if !assert.NoError(t, yaml.Unmarshal([]byte(b.text()), &any), "%s:%d is no YAML", d.name, b.number) || !isConfig(b) {
+			var node yaml.Node
+			if !assert.NoError(t, yaml.Unmarshal([]byte(b.text()), &node), "%s:%d is no YAML", d.name, b.number) || !isConfig(b) {
 				continue
 			}
 			_, err := policy.Parse(d.name, []byte(b.text()))
