@@ -134,7 +134,8 @@ func (k *checker) dataplane() {
 func (k *checker) devices() {
 	taken := map[string]holder{}
 	claim := func(o described, key, device string) {
-		if other, double := taken[device]; double {
+		// Of two ports with one name and no interface of their own the name is the mistake.
+		if other, double := taken[device]; double && other.label != o.label() {
 			k.problem(o, key, device+" is also the device of "+other.String(), "give each port a device of its own")
 			return
 		}
@@ -171,7 +172,7 @@ func (k *checker) devices() {
 }
 
 func (k *checker) uplinkDevice(u *UplinkConfig) {
-	if !u.has("device") {
+	if !u.has("device") || u.partial {
 		return
 	}
 	var ways []string
@@ -200,8 +201,8 @@ func (k *checker) vportInterface(v *VportConfig) bool {
 	if v.Device.Interface == "" {
 		return false
 	}
-	if what, remedy := interfaceProblem(v.Device.Interface); what != "" && !v.has("device.interface") {
-		k.problem(v, "name", "the interface would have the vport's name, which "+what, "set device.interface, or "+remedy+" the name")
+	if what, _ := interfaceProblem(v.Device.Interface); what != "" && !v.has("device.interface") {
+		k.problem(v, "name", "the interface would have the vport's name, which "+what, "set device.interface, or use another name")
 		return false
 	}
 	return true
@@ -239,21 +240,22 @@ func (k *checker) vport(v *VportConfig) {
 
 // attachment checks that a vport belongs to one network, in one way.
 func (k *checker) attachment(v *VportConfig) {
-	virtual, bridged := v.has("subnet"), v.has("vlan") || v.PassThrough || v.has("trunk")
+	passThrough := v.PassThrough || k.refused(v, "passThrough")
+	virtual, bridged := v.has("subnet"), v.has("vlan") || passThrough || v.has("trunk")
 	switch {
 	case virtual && (bridged || v.has("uplink")):
-		k.problem(v, "subnet", "the vport has a subnet and "+v.bridgeKeys()+": a port uses virtualisation or VLANs, never both",
+		k.problem(v, "subnet", "the vport has a subnet, and also "+v.bridgeKeys()+": a port uses virtualisation or VLANs, never both",
 			"keep subnet, or "+v.bridgeKeys())
-	case virtual:
+	case virtual || v.partial:
 	case !bridged && v.has("uplink"):
 		k.problem(v, "uplink", "the vport has an uplink, but neither vlan nor passThrough", "add vlan: <1-4094> or passThrough: true")
 	case !bridged:
 		k.problem(v, "", "the vport belongs to no network", "add subnet: <name>, or uplink: <name> with vlan: <1-4094> or passThrough: true")
 	case !v.has("uplink"):
 		k.problem(v, "", "the vport has "+v.bridgeKeys()+", but no uplink", "add uplink: <name>")
-	case v.has("vlan") && v.PassThrough:
+	case v.has("vlan") && passThrough:
 		k.problem(v, "passThrough", "the vport has vlan and passThrough", "keep vlan for an access port; a pass-through port lists its VLANs in trunk")
-	case v.has("trunk") && !v.PassThrough:
+	case v.has("trunk") && !passThrough:
 		k.problem(v, "trunk", "the vport has a trunk, but not passThrough", "add passThrough: true")
 	}
 	if v.has("addresses") && !virtual {
@@ -269,7 +271,7 @@ func (v *VportConfig) bridgeKeys() string {
 			keys = append(keys, key)
 		}
 	}
-	return strings.Join(keys, ", ")
+	return strings.Join(keys, " and ")
 }
 
 // bridgedMACs refuses one MAC at two vports of a layer-2 domain outside virtual subnets.

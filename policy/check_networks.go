@@ -31,7 +31,7 @@ func (k *checker) networks() {
 			k.vsid(s, vsids)
 			k.prefix(s, "prefix", s.Prefix, n)
 			k.prefix(s, "prefix6", s.Prefix6, n)
-			if !s.has("prefix") && !s.has("prefix6") {
+			if !s.has("prefix") && !s.has("prefix6") && !s.partial {
 				k.problem(s, "", "the subnet has no prefix", "add prefix: 10.0.0.0/24, prefix6: 2001:db8:1::/64 or both")
 			}
 		}
@@ -49,6 +49,7 @@ func (k *checker) rdid(n *NetworkConfig, taken map[uint32]holder) {
 	switch {
 	case !double:
 		taken[n.RDID] = holderOf(n)
+	case other.label == n.label():
 	case n.has("rdid"):
 		k.problem(n, "rdid", fmt.Sprintf("rdid %d is also that of %s", n.RDID, other), "give each network its own")
 	default:
@@ -172,6 +173,8 @@ func (k *checker) nextHop(n *NetworkConfig, r *RouteConfig) {
 	case r.has("nextHop") && r.has("gateway"):
 		k.problem(r, "gateway", "the route has a nextHop and a gateway", "keep nextHop for a VM of the network, or gateway for a provider address")
 		return
+	case r.partial:
+		return
 	case !r.has("nextHop") && !r.has("gateway"):
 		k.problem(r, "", "the route leads nowhere", "add nextHop: <customer address> or gateway: <provider address>")
 		return
@@ -189,7 +192,7 @@ func (k *checker) nextHop(n *NetworkConfig, r *RouteConfig) {
 		s := &n.Subnets[i]
 		if p := s.prefixOf(r.NextHop); p.IsValid() {
 			if what := notForVMs(p, r.NextHop); what != "" {
-				k.problem(r, "nextHop", fmt.Sprintf("next hop %s is %s of subnet %s", r.NextHop, what, s.Name), "name a VM of the network")
+				k.problem(r, "nextHop", fmt.Sprintf("next hop %s is the %s of subnet %s", r.NextHop, what, s.Name), "name a VM of the network")
 			}
 			return
 		}
@@ -211,9 +214,9 @@ func (s *SubnetConfig) prefixOf(a netip.Addr) netip.Prefix {
 func notForVMs(p netip.Prefix, a netip.Addr) string {
 	switch {
 	case a == gatewayOf(p):
-		return "the gateway, which the switch owns,"
+		return "gateway"
 	case isEdge(p, a):
-		return "the " + edgeName(p, a) + " address"
+		return edgeName(p, a) + " address"
 	}
 	return ""
 }

@@ -84,7 +84,7 @@ func (s *subnetScope) addCA(k *checker, o described, key string, ca netip.Addr) 
 		return
 	default:
 		if what := notForVMs(p, ca); what != "" {
-			k.problem(o, key, fmt.Sprintf("%s is %s of subnet %s", ca, what, s.subnet.Name), "use "+usableForVMs(p))
+			k.problem(o, key, fmt.Sprintf("%s is the %s of subnet %s", ca, what, s.subnet.Name), "use "+usableForVMs(p))
 			return
 		}
 		if other, double := s.cas[ca]; double {

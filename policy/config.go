@@ -222,9 +222,10 @@ type position struct{ line, column int32 }
 
 // source is where in the file an object and its fields stand.
 type source struct {
-	pos    position
-	number int32 // of the object in its list, counted from 1
-	fields []fieldPosition
+	pos     position
+	number  int32 // of the object in its list, counted from 1
+	partial bool  // the object has keys that are not known, so what it lacks may just be misspelt
+	fields  []fieldPosition
 }
 
 type fieldPosition struct {

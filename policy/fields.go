@@ -57,7 +57,7 @@ func dataplaneFields(d *DataplaneConfig) []field {
 		{"hugepages", choice(&d.Hugepages, "auto", "on", "off"), ""},
 		{"idleSleep", duration(&d.IdleSleep, 0, time.Second), ""},
 		{"flowIdle", duration(&d.FlowIdle, time.Second, 24*time.Hour), ""},
-		{"macAge", duration(&d.MACAge, 10*time.Second, 1_000_000*time.Second), ""}, // IEEE 802.1Q, table 8-11
+		{"macAge", duration(&d.MACAge, 10*time.Second, 24*time.Hour), ""},
 		{"flowsPerQueue", powerOfTwo(&d.FlowsPerQueue, minFlowsPerQueue, maxFlowsPerQueue), ""},
 		{"routerMAC", hardwareAddr(&d.RouterMAC), ""},
 	}
@@ -116,7 +116,7 @@ func networkFields(n *NetworkConfig) []field {
 func subnetFields(s *SubnetConfig) []field {
 	return []field{
 		{"name", name(&s.Name), "name the subnet"},
-		{"vsid", number(&s.VSID, 0, maxVSID), fmt.Sprintf("give it an id of its own, %d to %d", packet.MinVSID, packet.MaxVSID)},
+		{"vsid", vsid(&s.VSID), fmt.Sprintf("give it an id of its own, %d to %d", packet.MinVSID, packet.MaxVSID)},
 		{"prefix", network(&s.Prefix, false), ""},
 		{"prefix6", network(&s.Prefix6, false), ""},
 		{"method", method(&s.Method), ""},
@@ -226,6 +226,14 @@ const badCore = -1
 func core(dst *int) reader {
 	*dst = badCore
 	return number(dst, 0, maxCore)
+}
+
+// vsid reads a 24-bit number. Which of these are reserved is said by check, which knows the free ones.
+func vsid(dst *uint32) reader {
+	return func(v value) {
+		n, _ := v.whole(0, maxVSID, fmt.Sprintf("use a free one from %d to %d", packet.MinVSID, packet.MaxVSID))
+		*dst = uint32(n)
+	}
 }
 
 func powerOfTwo(dst *int, low, high uint64) reader {

@@ -80,7 +80,8 @@ func closest(s string, words []string) string {
 			return w
 		}
 		// A third of the letters may be wrong, else short words would stand for anything.
-		if d := distance(strings.ToLower(s), strings.ToLower(w)); d < bestDistance && d*3 <= len(w) {
+		d := distance(strings.ToLower(s), strings.ToLower(w))
+		if d*3 <= len(w) && (d < bestDistance || d == bestDistance && len(w) == len(s)) {
 			best, bestDistance = w, d
 		}
 	}

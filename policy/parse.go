@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -61,23 +62,16 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	if !d.plainText(data) {
 		return nil
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
+	doc, more, err := readYAML(data)
+	switch {
+	case err != nil:
+		d.syntax(data, err)
+		return nil
+	case doc == nil:
 		d.report(position{1, 1}, "", "the file is empty", "begin with host: {name: <name of this host>}")
 		return nil
-	case err != nil:
-		d.syntax(err)
-		return nil
-	}
-	switch err := dec.Decode(&more); {
-	case errors.Is(err, io.EOF):
-	case err != nil:
-		d.syntax(err)
-		return nil
-	default:
-		d.report(positionOf(&more), "", "a second YAML document begins here", "keep one document in the file")
+	case more != nil:
+		d.report(positionOf(more), "", "a second YAML document begins here", "keep one document in the file")
 		return nil
 	}
 	root := doc.Content[0]
@@ -120,11 +114,29 @@ func (d *decoder) plainText(data []byte) bool {
 	return true
 }
 
+// readYAML reads the first document and the one after it, nil where there is none.
+func readYAML(data []byte) (first, second *yaml.Node, err error) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var docs [2]*yaml.Node
+	for i := range docs {
+		var doc yaml.Node
+		if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, nil, err
+		}
+		docs[i] = &doc
+	}
+	return docs[0], docs[1], nil
+}
+
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
-// syntax reports an error of the YAML library. Its line is the one where the broken construct begins, which is often a
-// little above the mistake.
-func (d *decoder) syntax(err error) {
+// maxLocated bounds the files in which syntax looks for the line of a mistake.
+const maxLocated = 256 << 10
+
+// syntax reports an error of the YAML library.
+func (d *decoder) syntax(data []byte, err error) {
 	what := strings.TrimPrefix(err.Error(), "yaml: ")
 	at := position{1, 1}
 	if m := yamlLine.FindStringSubmatch(what); m != nil {
@@ -133,5 +145,23 @@ func (d *decoder) syntax(err error) {
 		}
 		what = what[len(m[0]):]
 	}
-	d.report(at, "", "not valid YAML: "+what, "look at indentation, colons, brackets and quotes from this line on")
+	if len(data) <= maxLocated {
+		at.line = int32(locate(data, err))
+	}
+	d.report(at, "", "not valid YAML: "+what, "look at indentation, colons, brackets and quotes of this line and those around it")
+}
+
+// locate finds the line of a syntax error: the first one with which the text up to there fails as all of it does. The
+// library itself only tells where the construct begins that it could not finish, often the top of the file.
+func locate(data []byte, want error) int {
+	var ends []int
+	for i, b := range data {
+		if b == '\n' {
+			ends = append(ends, i+1)
+		}
+	}
+	return 1 + sort.Search(len(ends), func(i int) bool {
+		_, _, err := readYAML(data[:ends[i]])
+		return err != nil && err.Error() == want.Error()
+	})
 }

@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestDefaults: spelling a documented default out changes nothing.
+func TestDefaults(t *testing.T) {
+	bare := `host: {name: a}
+daemon: {}
+dataplane: {}
+uplinks:
+  - {name: up0, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24]}
+vports:
+  - {name: vm1, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}}
+networks:
+  - name: red
+    routes:
+      - {prefix: 0.0.0.0/0, gateway: 172.16.1.9}
+    subnets:
+      - {name: web, vsid: 6001, prefix: 10.0.0.0/24}
+`
+	// Where a key goes, by what stands before it.
+	places := map[string]string{
+		"daemon": "daemon: {", "dataplane": "dataplane: {", "uplinks": "name: up0, ", "vports": "name: vm1, ",
+		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
+	}
+	c, err := Parse("bare.yaml", []byte(bare))
+	require.NoError(t, err)
+	for _, d := range Defaults {
+		if d.Value == "" {
+			continue
+		}
+		t.Run(d.Key, func(t *testing.T) {
+			i := strings.LastIndex(d.Key, ".")
+			before, there := places[d.Key[:i]]
+			require.True(t, there, "no place for %s", d.Key)
+			insert := before + d.Key[i+1:] + ": " + d.Value + ", "
+			if before == "driver: tap" {
+				insert = before + ", " + d.Key[i+1:] + ": " + d.Value
+			}
+			text := strings.Replace(bare, before, insert, 1)
+			spelt, err := Parse("spelt.yaml", []byte(text))
+			require.NoError(t, err)
+			assert.Empty(t, Diff(c, spelt))
+		})
+	}
+	assert.Equal(t, "vm1", c.Vports[0].Device.Interface)
+	assert.Zero(t, c.Uplinks[0].MTU)
+	assert.Empty(t, c.Dataplane.Cores)
+	assert.Equal(t, derivedRDID("red"), c.Networks[0].RDID)
+}
+
+// TestDefaultsAreComplete: each key that the file may lack either has a documented default or means nothing when absent.
+func TestDefaultsAreComplete(t *testing.T) {
+	without := []string{ // absent is a value of its own
+		"uplinks.providerAddresses", "uplinks.gateway", "vports.device.namespace", "vports.subnet", "vports.addresses",
+		"vports.uplink", "vports.vlan", "vports.passThrough", "vports.trunk", "networks.subnets", "networks.routes",
+		"networks.subnets.prefix", "networks.subnets.prefix6", "networks.routes.nextHop", "networks.routes.gateway",
+		"networks.routes.subnet", "records.ca", "uplinks.device.pci", "uplinks.device.driver", "uplinks.device.interface",
+		"uplinks.device.devargs",
+	}
+	documented := map[string]bool{}
+	for _, d := range Defaults {
+		assert.False(t, documented[d.Key], "%s is listed twice", d.Key)
+		documented[d.Key] = true
+	}
+	tables := map[string][]field{
+		"daemon": daemonFields(&DaemonConfig{}), "dataplane": dataplaneFields(&DataplaneConfig{}),
+		"uplinks": uplinkFields(&UplinkConfig{}), "vports": vportFields(&VportConfig{}),
+		"networks": networkFields(&NetworkConfig{}), "networks.subnets": subnetFields(&SubnetConfig{}),
+		"networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
+	}
+	known := map[string]bool{"vports.device.interface": true, "vports.device.persist": true}
+	for section, fields := range tables {
+		for _, f := range fields {
+			key := section + "." + f.key
+			known[key] = true
+			if f.need == "" {
+				assert.True(t, documented[key] != slices.Contains(without, key), "%s needs a line in Defaults, or in this test", key)
+			}
+		}
+	}
+	for key := range documented {
+		assert.True(t, known[key], "%s is no key", key)
+	}
+}
+
+func TestDerivedRDIDs(t *testing.T) {
+	assert.Equal(t, derivedRDID("red"), derivedRDID("red"))
+	assert.NotEqual(t, derivedRDID("red"), derivedRDID("blue"))
+	assert.GreaterOrEqual(t, derivedRDID("red"), uint32(minDerivedRDID), "never one that a file can give")
+
+	// Two names whose ids collide, found by trying: the file has to give one of them.
+	ids := map[uint32]string{}
+	for i := 0; ; i++ {
+		name := fmt.Sprintf("net%d", i)
+		other, double := ids[derivedRDID(name)]
+		if !double {
+			ids[derivedRDID(name)] = name
+			continue
+		}
+		text := fmt.Sprintf("host: {name: a}\nnetworks:\n  - {name: %s}\n  - {name: %s}\n", other, name)
+		_, err := Parse("bad.yaml", []byte(text))
+		assert.EqualError(t, err, fmt.Sprintf("bad.yaml:4: network %s: the routing domain id %d, derived from the name, is also that of network %s (line 3) (set rdid to a number below 2147483648, the same on every host)",
+			name, derivedRDID(name), other))
+		_, err = Parse("good.yaml", []byte(strings.Replace(text, "{name: "+name, "{rdid: 7, name: "+name, 1)))
+		assert.NoError(t, err)
+		return
+	}
+}
