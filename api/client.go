@@ -59,14 +59,16 @@ func Dial(socket string) sluicev1connect.SluiceServiceClient {
 func explainCall(ctx context.Context, socket string, err error) error {
 	var down *UnreachableError
 	switch {
-	case err == nil || connect.IsWireError(err):
-		return err
+	case err == nil:
+		return nil
 	case errors.As(err, &down):
 		return down
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case connect.CodeOf(err) == connect.CodeDeadlineExceeded: // whoever noticed first, we or the daemon
 		return &UnreachableError{Socket: socket, Err: err,
 			What:   "it did not answer in time",
 			Remedy: "look at its log (journalctl -u sluiced), or wait longer with --timeout"}
+	case connect.IsWireError(err):
+		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case connect.CodeOf(err) == connect.CodeUnavailable:

@@ -104,6 +104,14 @@ func TestSilentDaemonIsUnreachable(t *testing.T) {
 	assert.ErrorContains(t, err, "did not answer in time")
 }
 
+func TestDeadlineThatTheDaemonNoticesFirst(t *testing.T) {
+	socket, stop := start(t, &service{applyErr: context.DeadlineExceeded})
+	_, err := Dial(socket).Apply(context.Background(), &sluicev1.ApplyRequest{})
+	var down *UnreachableError
+	assert.ErrorAs(t, err, &down)
+	assert.NoError(t, stop())
+}
+
 func TestDaemonEndingDuringACallIsUnreachable(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s.sock")
 	l, err := net.Listen("unix", socket)

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/api"
+	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
+	"github.com/sluicenet/sluice/api/sluice/v1/sluicev1connect"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// daemon answers the API with a small switch whose counters grow by the same amount with every answer, a second of its
+// clock apart. Configurations it checks for real.
+type daemon struct {
+	sluicev1connect.UnimplementedSluiceServiceHandler
+	mu       sync.Mutex
+	answers  uint64
+	notReady string
+	applied  *sluicev1.ApplyRequest
+	asked    func(n uint64) // called with every answer
+}
+
+// tick is the number of this answer, from 1.
+func (d *daemon) tick() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.answers++
+	if d.asked != nil {
+		d.asked(d.answers)
+	}
+	return d.answers
+}
+
+const second = 1_000_000_000
+
+func (d *daemon) GetVersion(context.Context, *sluicev1.GetVersionRequest) (*sluicev1.GetVersionResponse, error) {
+	return &sluicev1.GetVersionResponse{Version: "v1.2.3", Commit: "0123456789abcdef", GoVersion: "go1.26.0", DpdkVersion: "DPDK 22.11.4"}, nil
+}
+
+func (d *daemon) GetStatus(context.Context, *sluicev1.GetStatusRequest) (*sluicev1.GetStatusResponse, error) {
+	n := d.tick()
+	return &sluicev1.GetStatusResponse{
+		SampledNs: n * second, Host: "host-a", Pid: 4711, UptimeNs: 7260 * second, Ready: d.notReady == "", NotReadyReason: d.notReady,
+		Revision: 3, ConfigFile: "/etc/sluice/sluice.yaml", ConfigHash: "9f86d081884c7d65", AppliedUnixNs: 1_700_000_000 * second,
+		LastApplyError: "uplink up1: no such interface", Vports: 2, Uplinks: 1, Version: "v1.2.3",
+		Workers: []*sluicev1.Worker{
+			{Id: 0, Core: 1, State: "running", Iterations: n * 9_000_000, Packets: n * 1_234_567, BusyCycles: n * 3, IdleCycles: n * 1, Flows: 42,
+				Queues: []*sluicev1.WorkerQueue{{Port: "up0", Flows: 40}, {Port: "red-vm1", Flows: 2}}},
+			{Id: 1, Core: -1, State: "idle", Iterations: n},
+		},
+	}, nil
+}
+
+func (d *daemon) Apply(_ context.Context, r *sluicev1.ApplyRequest) (*sluicev1.ApplyResponse, error) {
+	d.mu.Lock()
+	d.applied = r
+	d.mu.Unlock()
+	_, err := policy.Parse(r.GetFile(), r.GetYaml())
+	var bad *policy.Errors
+	if errors.As(err, &bad) {
+		var list []*sluicev1.Problem
+		for _, p := range bad.Problems {
+			list = append(list, &sluicev1.Problem{File: p.File, Line: uint32(p.Line), Object: p.Object, What: p.What, Remedy: p.Remedy})
+		}
+		return nil, api.InvalidConfig(r.GetFile(), list)
+	}
+	if strings.Contains(string(r.GetYaml()), "host-a") {
+		return &sluicev1.ApplyResponse{Revision: 3}, nil
+	}
+	return &sluicev1.ApplyResponse{Revision: 4, Changes: []*sluicev1.Change{
+		{Op: "add", Kind: "vport", Name: "red-vm3", Detail: "tap red-vm3"}, {Op: "modify", Kind: "vport", Name: "red-vm1", Detail: "mtu 1500 -> 1400"},
+		{Op: "remove", Kind: "record", Name: "10.0.0.9 of red-web"},
+	}, Warnings: []*sluicev1.Problem{{File: r.GetFile(), Line: 4, Object: "uplink up0", What: "MTU 1500 is too small", Remedy: "set it to 1542"}}}, nil
+}
+
+func (d *daemon) GetConfig(context.Context, *sluicev1.GetConfigRequest) (*sluicev1.GetConfigResponse, error) {
+	return &sluicev1.GetConfigResponse{Yaml: []byte("host: {name: host-a}\n"), File: "/etc/sluice/sluice.yaml", Revision: 3, ConfigHash: "9f86d081884c7d65"}, nil
+}
+
+// traffic is a port's counters after n answers: they add up, and grow by 1000 packets of 125 bytes and 10 drops.
+func traffic(n uint64) *sluicev1.Counters {
+	return &sluicev1.Counters{RxPackets: n * 1000, RxBytes: n * 125_000, Created: n * 5, Sent: n * 990, Consumed: n * 5, Dropped: n * 10,
+		TxPackets: n * 2000, TxBytes: n * 250_000, Drops: []*sluicev1.DropCount{
+			{Reason: "source-spoof", Explanation: "The sender used an address that is not its own.", Packets: n * 10}}}
+}
+
+func (d *daemon) ListVports(_ context.Context, r *sluicev1.ListVportsRequest) (*sluicev1.ListVportsResponse, error) {
+	n := d.tick()
+	all := []*sluicev1.Vport{
+		{Name: "legacy", Index: 3, Mac: "00:15:5d:00:03:01", Mtu: 1500, Attachment: "vlan", Vlan: 100, Uplink: "up0", Device: &sluicev1.Device{Driver: "tap", Interface: "legacy", RxQueues: 1, TxQueues: 1}},
+		{Name: "red-vm1", Index: 2, Mac: "00:15:5d:00:01:05", Mtu: 1500, Attachment: "subnet", Network: "red", Subnet: "red-web", Vsid: 6001,
+			Addresses: []string{"10.0.0.5"}, Counters: traffic(n),
+			Device: &sluicev1.Device{Driver: "tap", Interface: "red-vm1", Namespace: "red-vm1", LinkUp: true, RxQueues: 1, TxQueues: 1, StatsError: "a tap counts nothing"}},
+	}
+	if r.GetName() == "" {
+		return &sluicev1.ListVportsResponse{SampledNs: n * second, Vports: all}, nil
+	}
+	for _, p := range all {
+		if p.GetName() == r.GetName() {
+			return &sluicev1.ListVportsResponse{SampledNs: n * second, Vports: []*sluicev1.Vport{p}}, nil
+		}
+	}
+	return nil, connect.NewError(connect.CodeNotFound, errors.New("no vport "+r.GetName()+" on this host; see sluice vport list"))
+}
+
+func (d *daemon) ListUplinks(context.Context, *sluicev1.ListUplinksRequest) (*sluicev1.ListUplinksResponse, error) {
+	n := d.tick()
+	return &sluicev1.ListUplinksResponse{SampledNs: n * second, Uplinks: []*sluicev1.Uplink{{
+		Name: "up0", Index: 1, Mac: "02:00:00:00:00:01", Mtu: 1600, ProviderAddresses: []string{"172.16.1.1/24"}, Gateway: "172.16.1.254",
+		Device: &sluicev1.Device{Driver: "net_ixgbe", Address: "0000:03:00.0", LinkUp: true, SpeedMbitPerSec: 10_000, RxQueues: 2, TxQueues: 2,
+			Stats: &sluicev1.DeviceStats{RxPackets: n * 1001, RxMissed: n}},
+		Counters: traffic(n),
+	}}}, nil
+}
+
+func (d *daemon) ListRecords(_ context.Context, r *sluicev1.ListRecordsRequest) (*sluicev1.ListRecordsResponse, error) {
+	var list []*sluicev1.Record
+	for _, rec := range []*sluicev1.Record{
+		{Network: "red", Subnet: "red-web", Vsid: 6001, Ca: "10.0.0.5", Mac: "00:15:5d:00:01:05", Vport: "red-vm1", Type: "static", Method: "nvgre"},
+		{Network: "red", Subnet: "red-web", Vsid: 6001, Ca: "10.0.0.7", Mac: "00:15:5d:00:01:07", Pa: "172.16.1.2", Type: "static", Method: "nvgre"},
+		{Network: "red", Subnet: "red-db", Vsid: 6002, Mac: "00:15:5d:00:01:09", Pa: "172.16.1.2", Type: "l2-only", Method: "nvgre"},
+	} {
+		subnet, ca := r.GetSubnet(), r.GetCa()
+		if (subnet == "" || subnet == rec.GetSubnet()) && (ca == "" || ca == rec.GetCa()) {
+			list = append(list, rec)
+		}
+	}
+	return &sluicev1.ListRecordsResponse{Records: list}, nil
+}
+
+func (d *daemon) ListNeighbours(context.Context, *sluicev1.ListNeighboursRequest) (*sluicev1.ListNeighboursResponse, error) {
+	return &sluicev1.ListNeighboursResponse{Neighbours: []*sluicev1.Neighbour{
+		{Uplink: "up0", Address: "172.16.1.2", Mac: "02:00:00:00:00:02", State: "reachable", AgeNs: 12 * second},
+		{Uplink: "up0", Address: "172.16.1.9", State: "incomplete"},
+	}}, nil
+}
+
+func (d *daemon) ListLearned(context.Context, *sluicev1.ListLearnedRequest) (*sluicev1.ListLearnedResponse, error) {
+	return &sluicev1.ListLearnedResponse{Learned: []*sluicev1.LearnedMac{{Bridge: "up0 vlan 100", Mac: "00:15:5d:00:03:01", Port: "legacy", AgeNs: 90 * second}}}, nil
+}
+
+func (d *daemon) ListDrops(context.Context, *sluicev1.ListDropsRequest) (*sluicev1.ListDropsResponse, error) {
+	n := d.tick()
+	return &sluicev1.ListDropsResponse{SampledNs: n * second, Drops: []*sluicev1.Drop{
+		{Port: "red-vm1", PortKind: "vport", Reason: "source-spoof", Explanation: "The sender used an address that is not its own.", Packets: n * 10},
+		{Port: "up0", PortKind: "uplink", Reason: "source-spoof", Explanation: "The sender used an address that is not its own.", Packets: n * 5},
+		{Port: "up0", PortKind: "uplink", Reason: "unknown-vsid", Explanation: "No subnet of this host has the VSID.", Packets: 2_000_000},
+	}}, nil
+}
+
+func (d *daemon) NextHop(_ context.Context, q *sluicev1.NextHopRequest) (*sluicev1.NextHopResponse, error) {
+	if q.GetTarget() == "10.9.9.9" {
+		return &sluicev1.NextHopResponse{Verdict: "drop", Reason: "no-route", ReasonExplanation: "No subnet or route of the network has the target.",
+			Steps: []string{"10.9.9.9 is in no subnet of network red"}}, nil
+	}
+	return &sluicev1.NextHopResponse{Verdict: "nvgre", Steps: []string{"10.0.0.7 is in subnet red-web (VSID 6001)", "its record points at host 172.16.1.2"},
+		Pa: "172.16.1.2", NextHop: "172.16.1.2", NextHopMac: "02:00:00:00:00:02", Uplink: "up0", Vsid: 6001, Mac: "00:15:5d:00:01:07"}, nil
+}
+
+// serve puts a daemon on a socket of its own.
+func serve(t *testing.T, d *daemon) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "s.sock")
+	l, err := api.Listen(socket)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- api.Serve(ctx, l, d) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	return socket
+}
+
+// outcome is what a command line did.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+// sluice runs a command line against a socket, with short intervals.
+func sluice(t *testing.T, socket string, args ...string) outcome {
+	t.Helper()
+	return sluiceWith(t, nil, append([]string{"--socket", socket}, args...)...)
+}
+
+// sluiceWith runs a command line after change has had its way with the app.
+func sluiceWith(t *testing.T, change func(*app), args ...string) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	a := newApp(strings.NewReader(""), &out, &errs)
+	if change != nil {
+		change(a)
+	}
+	code := a.run(context.Background(), args)
+	return outcome{code, out.String(), errs.String()}
+}
