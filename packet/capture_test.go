@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"testing"
@@ -21,10 +22,9 @@ var captures = []string{"linux.pcap", "openvswitch-gre.pcap"}
 
 func readCapture(t testing.TB, name string) [][]byte {
 	t.Helper()
-	f, err := os.Open("testdata/" + name)
+	data, err := os.ReadFile("testdata/" + name)
 	require.NoError(t, err)
-	defer f.Close()
-	r, err := pcapgo.NewReader(f)
+	r, err := pcapgo.NewReader(bytes.NewReader(data))
 	require.NoError(t, err)
 	var frames [][]byte
 	for {
@@ -256,7 +256,7 @@ func compareICMPv6(t *testing.T, l *layers.ICMPv6, ip IPv6, seen counts) {
 	src, dst := ip.Src(), ip.Dst()
 	assert.True(t, m.ChecksumOK(src, dst))
 	again := make([]byte, len(m))
-	n := len(m)
+	var n int
 	switch m.Type() {
 	case ICMPv6Echo, ICMPv6EchoReply:
 		n = EncodeICMPv6Echo(again, src, dst, m.Type(), m.ID(), m.Seq(), m.Payload())
@@ -287,8 +287,8 @@ func compareICMPv6(t *testing.T, l *layers.ICMPv6, ip IPv6, seen counts) {
 // A router advertisement, which no capture holds, against gopacket alone.
 func TestRouterAdvertAgreesWithGopacket(t *testing.T) {
 	src, dst := addr(t, "fe80::1"), addr(t, "ff02::1")
-	f := RouterAdvertFields{CurHopLimit: 64, Flags: RAFlagManaged, LifetimeSeconds: 1800, ReachableMillis: 3, RetransMillis: 4, SourceMAC: macB, MTU: 1458,
-		Prefixes: []PrefixInfo{{Prefix: addr(t, "2001:db8:1::"), Bits: 64, OnLink: true, ValidSeconds: 60, PreferredSeconds: 30}}}
+	f := RouterAdvertFields{CurHopLimit: 64, Flags: RAFlagManaged, LifetimeSeconds: 1800, ReachableMillis: 3, RetransMillis: 4,
+		SourceMAC: macB, MTU: 1458, Prefixes: []PrefixInfo{{Prefix: addr(t, "2001:db8:1::"), Bits: 64, OnLink: true, ValidSeconds: 60, PreferredSeconds: 30}}}
 	b := make([]byte, f.Len())
 	f.Encode(b, src, dst)
 	p := gopacket.NewPacket(packet6(src, dst, 255, b), layers.LayerTypeIPv6, gopacket.Default)

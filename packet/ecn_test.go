@@ -39,7 +39,7 @@ func TestECNDecapTable(t *testing.T) {
 func TestSetECN4(t *testing.T) {
 	for from := range 256 {
 		for to := range uint8(4) {
-			f := IPv4Fields{TOS: uint8(from), TTL: 64, Proto: ProtoUDP, TotalLen: 20, ID: uint16(from * 257), Src: 0x0a000001, Dst: 0xffffff01}
+			f := IPv4Fields{TOS: uint8(from), TTL: 64, TotalLen: 20, ID: uint16(from * 257), Src: 0x0a000001, Dst: 0xffffff01}
 			b := make([]byte, IPv4Len)
 			f.Encode(b)
 			SetECN4(b, to|0xfc)

@@ -121,15 +121,16 @@ func agreeTransport(t *testing.T, b []byte, p *Parsed) {
 	if p.Fragment {
 		return // its lengths are those of the whole datagram
 	}
-	f := FaultNone
-	switch {
-	case p.Proto == ProtoTCP:
+	var f Fault
+	switch p.Proto {
+	case ProtoTCP:
 		_, f = CheckTCP(b)
-	case p.Proto == ProtoUDP:
+	case ProtoUDP:
 		_, f = CheckUDP(b)
 	default:
 		return
 	}
-	want := map[Fault]ParseError{FaultNone: ParseOK, FaultTruncated: ErrTruncatedL4, FaultHeaderLength: ErrL4Length, FaultTotalLength: ErrL4Length}
+	want := map[Fault]ParseError{FaultNone: ParseOK, FaultTruncated: ErrTruncatedL4,
+		FaultHeaderLength: ErrL4Length, FaultTotalLength: ErrL4Length}
 	require.Equal(t, want[f], p.Err)
 }
