@@ -59,8 +59,6 @@ const (
 	ethLen       = 14
 	vlanLen      = 4
 	etherTypeMin = 0x600 // below it the field is an 802.3 length
-	maxIPv6Ext   = 8     // extension headers that one frame may have
-	maxIPv6Chain = 256   // bytes of extension headers that one frame may have
 )
 
 // Network protocol numbers in the byte order of a raw load, so that the comparison needs no swap.
@@ -237,84 +235,43 @@ func parseL4(l4 []byte, size int, out *Parsed) {
 	}
 }
 
-// IPv6 extension headers that are walked through (RFC 8200, section 4). AH and ESP end the walk as transports.
-const (
-	extHopByHop    = 0
-	extRouting     = 43
-	extFragment    = 44
-	extDestination = 60
-	extMobility    = 135
-	extNoNext      = 59
-)
-
-// parseIPv6 reads an IPv6 header, its extension headers and the ports behind them.
+// parseIPv6 reads an IPv6 header (RFC 8200), its extension headers and the ports behind them. A fragment header that
+// makes no fragment (RFC 6946) is an extension header like others.
 func parseIPv6(ip []byte, room int, out *Parsed) {
 	out.Kind = L3IPv6
-	if len(ip) < 40 {
+	switch CheckIPv6Header(ip, room) {
+	case FaultNone:
+	case FaultTruncated:
 		out.Err = ErrTruncatedIPv6
 		return
-	}
-	if ip[0]>>4 != 6 {
+	case FaultVersion:
 		out.Err = ErrIPv6Version
 		return
-	}
-	payload := int(binary.BigEndian.Uint16(ip[4:]))
-	if payload > room-40 || (payload == 0 && ip[6] == extHopByHop) {
+	default:
 		out.Err = ErrIPv6PayloadLen
 		return
 	}
-	out.TOS = ip[0]<<4 | ip[1]>>4
-	out.Len = out.L3 + 40 + uint16(payload)
-	proto, off, first, ok := walkIPv6(ip[:min(40+payload, len(ip))], out)
-	if !ok {
+	size := IPv6Len + int(IPv6(ip).PayloadLen())
+	v := IPv6(ip[:min(size, len(ip))])
+	out.TOS = v.TrafficClass()
+	out.Len = out.L3 + uint16(size)
+	c, fault := v.Walk()
+	if fault != FaultNone {
 		out.Err = ErrIPv6Chain
 		return
 	}
-	out.Proto = proto
-	out.Key[0] |= uint64(proto)<<keyProtoShift | uint64(out.TOS>>2)<<keyDSCPShift | keyL3IPv6<<keyL3Shift
-	if out.Fragment {
+	out.Proto = c.Proto
+	out.Key[0] |= uint64(c.Proto)<<keyProtoShift | uint64(out.TOS>>2)<<keyDSCPShift | keyL3IPv6<<keyL3Shift
+	if c.Fragment != 0 && !IPv6Fragment(v[c.Fragment:]).IsAtomic() {
+		out.Fragment = true
 		out.Key[0] |= keyFragBit
-	}
-	if first && proto != extNoNext {
-		out.L4 = out.L3 + uint16(off)
-		parseL4(ip[off:min(40+payload, len(ip))], 40+payload-off, out)
-	}
-}
-
-// walkIPv6 finds the transport protocol. first is false behind a fragment header with an offset: no transport header
-// follows then.
-func walkIPv6(ip []byte, out *Parsed) (proto uint8, off int, first, ok bool) {
-	proto, off = ip[6], 40
-	for n := 0; ; n++ {
-		size := 0
-		switch proto {
-		case extHopByHop:
-			if n != 0 {
-				return 0, 0, false, false // only allowed first (RFC 8200, section 4.1)
-			}
-			fallthrough
-		case extRouting, extDestination, extMobility:
-			if len(ip)-off < 8 {
-				return 0, 0, false, false
-			}
-			size = (int(ip[off+1]) + 1) * 8
-		case extFragment:
-			if out.Fragment || len(ip)-off < 8 {
-				return 0, 0, false, false
-			}
-			size = 8
-			out.Fragment = binary.BigEndian.Uint16(ip[off+2:])&0xfff9 != 0 // an atomic fragment (RFC 6946) is whole
-			if binary.BigEndian.Uint16(ip[off+2:])&0xfff8 != 0 {
-				return ip[off], off + 8, false, true
-			}
-		default:
-			return proto, off, true, true
+		if IPv6Fragment(v[c.Fragment:]).Offset() != 0 {
+			return
 		}
-		if size > len(ip)-off || n >= maxIPv6Ext || off+size-40 > maxIPv6Chain {
-			return 0, 0, false, false
-		}
-		proto = ip[off]
-		off += size
+	}
+	if c.Proto != ProtoNoNext {
+		out.L4 = out.L3 + uint16(c.Upper)
+		parseL4(v[c.Upper:], size-c.Upper, out)
 	}
 }
 

@@ -89,7 +89,9 @@ func TestParsePaddingAndSegments(t *testing.T) {
 
 // TestKeysTellFlowsApart changes one thing at a time: what makes another flow changes the key, what does not keeps it.
 func TestKeysTellFlowsApart(t *testing.T) {
-	base := func() []byte { return frames.Build(frames.Ether(macA, macB), v4(), frames.TCP(1, 2), frames.Payload(20)) }
+	base := func() []byte {
+		return frames.Build(frames.Ether(macA, macB), v4(), frames.TCP(1, 2), frames.Payload(20))
+	}
 	ref := parse(base())
 	different := map[string][]byte{
 		"source MAC":      frames.Build(frames.Ether("00:15:5d:00:01:0a", macB), v4(), frames.TCP(1, 2), frames.Payload(20)),
