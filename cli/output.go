@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -97,8 +98,12 @@ func printYAML(w io.Writer, doc []byte) error {
 	return e.Close()
 }
 
+// ambiguous is what readers of YAML 1.1 take for something else than a string unless it is quoted: 10:15:50:00:03:01 for
+// a number to base 60, on for true.
+var ambiguous = regexp.MustCompile(`(?i)^[0-9.]+:|^(y|n|yes|no|on|off)$`)
+
 func blockStyle(n *yaml.Node) {
-	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
+	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode && !ambiguous.MatchString(n.Value) {
 		n.Style = 0 // an empty list stays [] and an empty map {}
 	}
 	for _, c := range n.Content {

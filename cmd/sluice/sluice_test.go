@@ -101,8 +101,10 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			d := &daemon{}
+			socket := serve(t, d)
 			run := func(form string) outcome {
-				socket := serve(t, &daemon{})
+				d.answers = 0
 				return sluiceWith(t, host(t), append(tt.args, "--socket", socket, "-o", form)...)
 			}
 			table := run("table")
