@@ -62,7 +62,7 @@ func (w *worker) arpFromVport(q *rxQueue, p *packet.Packet, i int, arp packet.AR
 		w.answerARP(q.port, p, m, r.MAC)
 		return
 	}
-	w.floodSubnet(q, p, i, snap, port.Subnet)
+	w.floodSubnet(q, p, snap, port.Subnet, request)
 }
 
 // arpGuard refuses messages that claim another's address: the sender's must be one of the vport's, or, in a probe for
@@ -75,11 +75,11 @@ func arpGuard(m *packet.Parsed, arp packet.ARP, sub *policy.Subnet, in uint32, m
 		return ReasonSourceMACSpoof
 	}
 	if arp.SenderMAC() != mac {
-		return ReasonARPSpoof
+		return ReasonNeighbourSpoof
 	}
 	if sender := arp.SenderIP(); sender != 0 {
 		if r := sub.ByCA(packet.AddrFrom4(sender)); r == nil || r.Port != in {
-			return ReasonARPSpoof
+			return ReasonNeighbourSpoof
 		}
 	}
 	return ReasonUndecided
@@ -99,7 +99,7 @@ func (w *worker) arpFromNVGRE(q *rxQueue, p *packet.Packet, i int, arp packet.AR
 			sender = sub.ByCA(packet.AddrFrom4(ip))
 		}
 		if sender == nil || sender.MAC != m.SrcMAC() || arp.SenderMAC() != m.SrcMAC() {
-			w.discard(q.port, p, ReasonARPSpoof)
+			w.discard(q.port, p, ReasonNeighbourSpoof)
 			return
 		}
 	}
@@ -154,13 +154,11 @@ func (w *worker) answered(in uint32, p *packet.Packet) {
 	w.send(in, in, p)
 }
 
-// floodSubnet gives an ARP message to the other local vports of a virtual subnet.
-func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, i int, snap *policy.Snapshot, subnet uint32) {
+// floodSubnet gives a message of ARP or neighbour discovery to the other local vports of a virtual subnet.
+func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, snap *policy.Snapshot, subnet uint32, request bool) {
 	last, have := uint32(0), false
-	sub := snap.Subnets[subnet]
-	for k := range sub.Records {
-		r := &sub.Records[k]
-		if !r.Local() || r.Port == q.port || (have && r.Port == last) {
+	for _, port := range snap.Subnets[subnet].LocalPorts {
+		if port == q.port {
 			continue
 		}
 		if have {
@@ -171,13 +169,13 @@ func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, i int, snap *policy.S
 				w.ctr.drop(q.port, ReasonNoBuffer)
 			}
 		}
-		last, have = r.Port, true
+		last, have = port, true
 	}
 	switch {
 	case have:
 		w.send(q.port, last, p)
-	case packet.ARP(p.Data()[w.meta[i].L3:]).Op() == packet.ARPRequest:
-		w.discard(q.port, p, ReasonARPUnanswered)
+	case request:
+		w.discard(q.port, p, ReasonNeighbourUnanswered)
 	default:
 		w.discard(q.port, p, ReasonTenantBroadcast)
 	}
@@ -209,10 +207,8 @@ func (w *worker) askNeighbour(e *neighbour) {
 	if mac := e.mac.Load(); mac != 0 {
 		dst = packet.MACFromUint64(mac)
 	}
-	copy(data[0:6], dst[:])
-	copy(data[6:12], port.MAC[:])
-	data[12], data[13] = byte(packet.EtherTypeARP>>8), byte(packet.EtherTypeARP&0xff)
-	packet.EncodeARP(data[14:], packet.ARPRequest, port.MAC, from.V4(), packet.MAC{}, e.addr())
+	packet.EncodeEthernet(data, dst, port.MAC, packet.EtherTypeARP)
+	packet.EncodeARP(data[packet.EthernetLen:], packet.ARPRequest, port.MAC, from.V4(), packet.MAC{}, e.addr())
 	w.ctr.of(uplink).created++
 	w.send(uplink, uplink, p)
 }

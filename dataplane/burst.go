@@ -14,6 +14,7 @@ const (
 	classFlow                   // by the flow table
 	classWide                   // by the flow table of IPv6
 	classARP                    // by itself: what it says counts, not which flow it is
+	classND                     // likewise
 )
 
 // outerInfo is what decapsulation remembers of the outer header.
@@ -69,6 +70,9 @@ func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) fra
 	case packet.L3IPv6:
 		m.Wide(p.Data(), &w.wide[i])
 		w.hash[i] = w.wide[i].Hash(q.wide.seed)
+		if isND(m, p.Data()) {
+			return classND
+		}
 		return classWide
 	}
 	w.hash[i] = m.Key.Hash(q.flows.seed)
@@ -120,6 +124,8 @@ func (w *worker) runNew(q *rxQueue, p *packet.Packet, i int) {
 	switch w.class[i] {
 	case classARP:
 		w.handleARP(q, p, i)
+	case classND:
+		w.handleND(q, p, i)
 	case classWide:
 		decideFlow(w, q, q.wide, &w.wide[i], i, p)
 	default:

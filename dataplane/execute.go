@@ -80,28 +80,25 @@ func (w *worker) pushTag(p *packet.Packet, m *packet.Parsed, vlan uint16) bool {
 // route is the distributed router's part: the header's checksum (RFC 1812, section 5.2.2), both MACs and the TTL (5.3.1).
 func (w *worker) route(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action) bool {
 	data := p.Data()
-	ip := data[m.L3:]
 	if m.Kind == packet.L3IPv6 {
-		if ip[7] <= 1 {
+		if !packet.IPv6(data[m.L3:]).DecHopLimit() {
 			w.ttlExceeded(q, p, m, a)
 			return false
 		}
-		ip[7]--
 	} else {
-		if packet.Checksum(ip[:int(ip[0]&0xf)*4], 0) != 0 {
+		ip := packet.IPv4(data[m.L3:])
+		if !ip.ChecksumOK() {
 			w.discard(q.port, p, ReasonIPv4Checksum)
 			return false
 		}
-		if ip[8] <= 1 {
+		if !ip.DecTTL() {
 			w.ttlExceeded(q, p, m, a)
 			return false
 		}
-		word := binary.BigEndian.Uint16(ip[8:])
-		binary.BigEndian.PutUint16(ip[8:], word-0x100)
-		binary.BigEndian.PutUint16(ip[10:], packet.UpdateChecksum16(binary.BigEndian.Uint16(ip[10:]), word, word-0x100))
 	}
-	*(*packet.MAC)(data[0:6]) = a.dstMAC
-	*(*packet.MAC)(data[6:12]) = a.srcMAC
+	eth := packet.Ethernet(data)
+	eth.SetDst(a.dstMAC)
+	eth.SetSrc(a.srcMAC)
 	return true
 }
 

@@ -1,22 +1,18 @@
 package dataplane
 
 import (
-	"encoding/binary"
-
 	"github.com/sluicenet/sluice/packet"
 )
 
 const (
 	icmpErrorsPerSecond = 1000 // per worker; a flood of packets that deserve an error must not cost the worker its time
 	icmpErrorBurst      = 100
-	icmpQuote           = 548 // bytes of the original packet in an error: 576 with the new headers (RFC 1812, section 4.3.2.3)
-	icmpEchoReply       = 0
-	icmpUnreachable     = 3
-	icmpFragNeeded      = 4 // code of icmpUnreachable
-	icmpEcho            = 8
-	icmpTimeExceeded    = 11
-	flagDF              = 0x4000
+	tosControl          = 0xc0 // internetwork control (RFC 1812, section 4.3.2.5)
+	answerTTL           = 64
 )
+
+// linkLocalRouter is fe80::1, from which the distributed router sends in IPv6.
+var linkLocalRouter = packet.Addr{Hi: 0xfe80 << 48, Lo: 1}
 
 // rateLimit is a token bucket over the worker's clock.
 type rateLimit struct {
@@ -35,106 +31,154 @@ func (r *rateLimit) take(now int64) bool {
 	return true
 }
 
-// tooBig drops a packet that does not fit its output. A sender that set DF learns the size that does (RFC 1191), so that
-// its path MTU discovery works.
+// tooBig drops a packet that does not fit its output. A sender that set DF, and every IPv6 sender, learns the size that
+// does (RFC 1191, RFC 8201), so that its path MTU discovery works.
 func (w *worker) tooBig(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action) {
-	if m.Kind == packet.L3IPv4 && a.flags&flagAnswer != 0 {
-		ip := p.Data()[m.L3:]
-		if binary.BigEndian.Uint16(ip[6:])&flagDF != 0 {
-			w.icmpError(q, p, m, a, icmpUnreachable, icmpFragNeeded, uint32(a.mtu), ReasonTooBig)
-			return
-		}
+	data := p.Data()
+	switch {
+	case m.Kind == packet.L3IPv4 && packet.IPv4(data[m.L3:]).DontFragment():
+		w.answerError(q, p, m, a, packet.ICMPUnreachable, packet.ICMPFragNeeded)
+	case m.Kind == packet.L3IPv6:
+		w.answerError(q, p, m, a, packet.ICMPv6PacketTooBig, 0)
 	}
 	w.discard(q.port, p, ReasonTooBig)
 }
 
-// ttlExceeded drops a packet whose TTL ran out and tells its sender (RFC 792).
+// ttlExceeded drops a packet whose TTL or hop limit ran out and tells its sender (RFC 792, RFC 4443).
 func (w *worker) ttlExceeded(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action) {
 	if m.Kind == packet.L3IPv4 {
-		w.icmpError(q, p, m, a, icmpTimeExceeded, 0, 0, ReasonTTLExceeded)
-		return
+		w.answerError(q, p, m, a, packet.ICMPTimeExceeded, 0)
+	} else {
+		w.answerError(q, p, m, a, packet.ICMPv6TimeExceeded, 0)
 	}
 	w.discard(q.port, p, ReasonTTLExceeded)
 }
 
-// icmpError counts the packet as dropped for reason r and, where RFC 1122, section 3.2.2, allows it, turns its buffer
-// into an ICMP error from the subnet's gateway to the sender.
-func (w *worker) icmpError(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action, typ, code uint8, rest uint32, r Reason) {
-	data := p.Data()
-	if a.gateway == 0 || !p.Writable() || (m.Fragment && m.L4 == 0) || isICMPError(m, data) ||
-		int(m.L3)+p.Headroom() < icmpHeaders || !w.icmp.take(w.now) {
-		w.discard(q.port, p, r)
+// answerError sends an ICMP error about a packet back to where it came from, from the subnet's gateway, when the flow
+// is one that may be answered, the RFCs allow it, and the rate limit does.
+func (w *worker) answerError(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action, typ, code uint8) {
+	if a.flags&flagAnswer == 0 || m.DstMAC().IsGroup() {
 		return
 	}
-	ip := data[m.L3:m.Len]
-	quote := min(len(ip), icmpQuote)
-	src, dst := binary.BigEndian.Uint32(ip[12:]), packet.MAC(data[6:12])
-	p.SetLen(int(m.L3) + quote)
-	p.TrimFront(int(m.L3))
-	p.Prepend(icmpHeaders)
-	data = p.Data()
-	copy(data[0:6], dst[:])
-	copy(data[6:12], a.srcMAC[:])
-	binary.BigEndian.PutUint16(data[12:], packet.EtherTypeIPv4)
-	h := data[14:34]
-	clear(h)
-	h[0], h[1], h[8], h[9] = 0x45, 0xc0, 64, packet.ProtoICMP // internetwork control (RFC 1812, section 4.3.2.5)
-	binary.BigEndian.PutUint16(h[2:], uint16(28+quote))
-	binary.BigEndian.PutUint32(h[12:], a.gateway)
-	binary.BigEndian.PutUint32(h[16:], src)
-	binary.BigEndian.PutUint16(h[10:], packet.Checksum(h, 0))
-	icmp := data[34:]
-	icmp[0], icmp[1], icmp[2], icmp[3] = typ, code, 0, 0
-	binary.BigEndian.PutUint32(icmp[4:], rest)
-	binary.BigEndian.PutUint16(icmp[2:], packet.Checksum(icmp, 0))
-	w.ctr.drop(q.port, r)
+	data := p.Data()
+	orig := data[m.L3:min(int(m.Len), len(data))] // of a packet in segments the first one is quoted
+	c := w.spare()
+	if c == nil {
+		return
+	}
+	n := 0
+	if c.Append(min(packet.IPv6MinMTU+packet.EthernetLen, c.Tailroom())) {
+		packet.EncodeEthernet(c.Data(), m.SrcMAC(), a.srcMAC, 0)
+		if m.Kind == packet.L3IPv4 {
+			n = encodeError4(c.Data(), orig, a, typ, code)
+		} else {
+			n = encodeError6(c.Data(), orig, a, typ, code)
+		}
+	}
+	if n == 0 || !w.icmp.take(w.now) {
+		w.free(c)
+		return
+	}
+	c.SetLen(n)
 	w.ctr.of(q.port).created++
-	w.send(q.port, q.port, p)
+	w.send(q.port, q.port, c)
 }
 
-// icmpHeaders is Ethernet, IPv4 and ICMP in front of the quoted packet.
-const icmpHeaders = 14 + 20 + 8
-
-// isICMPError reports messages that no ICMP error may be sent about.
-func isICMPError(m *packet.Parsed, data []byte) bool {
-	if m.Proto != packet.ProtoICMP || m.L4 == 0 {
-		return false
+// encodeError4 writes an ICMP error behind the Ethernet header of frame and returns the frame's length, 0 when none may
+// be sent.
+func encodeError4(frame, orig []byte, a *action, typ, code uint8) int {
+	ip := packet.IPv4(orig)
+	if a.gateway == 0 || !packet.MayAnswerIPv4(ip) {
+		return 0
 	}
-	switch data[m.L4] {
-	case icmpUnreachable, 4, 5, icmpTimeExceeded, 12: // 4 source quench, 5 redirect, 12 parameter problem
-		return true
+	packet.Ethernet(frame).SetEtherType(packet.EtherTypeIPv4)
+	body := frame[packet.EthernetLen+packet.IPv4Len:]
+	n := 0
+	if typ == packet.ICMPUnreachable && code == packet.ICMPFragNeeded {
+		n = packet.EncodeICMPFragNeeded(body, a.mtu, ip)
+	} else {
+		n = packet.EncodeICMPError(body, typ, code, ip)
 	}
-	return false
+	if n == 0 {
+		return 0
+	}
+	h := packet.IPv4Fields{TOS: tosControl, TTL: answerTTL, Proto: packet.ProtoICMP, TotalLen: uint16(packet.IPv4Len + n),
+		Src: a.gateway, Dst: ip.Src()}
+	h.Encode(frame[packet.EthernetLen:])
+	return packet.EthernetLen + packet.IPv4Len + n
 }
 
-// answerPing answers an ICMP echo request to an address that the switch owns, in place; anything else is dropped for
+// encodeError6 does the same for IPv6.
+func encodeError6(frame, orig []byte, a *action, typ, code uint8) int {
+	ip := packet.IPv6(orig)
+	if !packet.MayAnswerIPv6(ip, typ, code) {
+		return 0
+	}
+	mtu := uint32(0)
+	if typ == packet.ICMPv6PacketTooBig {
+		mtu = uint32(a.mtu)
+	}
+	packet.Ethernet(frame).SetEtherType(packet.EtherTypeIPv6)
+	n := packet.EncodeICMPv6Error(frame[packet.EthernetLen+packet.IPv6Len:], linkLocalRouter, ip.Src(), typ, code, mtu, ip)
+	if n == 0 {
+		return 0
+	}
+	h := packet.IPv6Fields{TrafficClass: tosControl, PayloadLen: uint16(n), NextHeader: packet.ProtoICMPv6, HopLimit: answerTTL,
+		Src: linkLocalRouter, Dst: ip.Src()}
+	h.Encode(frame[packet.EthernetLen:])
+	return packet.EthernetLen + packet.IPv6Len + n
+}
+
+// answerPing answers an echo request to an address that the switch owns, in place; anything else is dropped for
 // reason r.
 func (w *worker) answerPing(in uint32, p *packet.Packet, m *packet.Parsed, r Reason) {
-	data := p.Data()
-	if m.Kind != packet.L3IPv4 || m.Proto != packet.ProtoICMP || m.Fragment || data[m.L4] != icmpEcho || data[m.L4+1] != 0 {
-		w.discard(in, p, r)
-		return
-	}
 	if !p.Writable() {
 		w.discard(in, p, ReasonNotWritable)
 		return
 	}
-	if packet.Checksum(data[m.L4:m.Len], 0) != 0 {
+	if m.Fragment || m.L4 == 0 {
 		w.discard(in, p, r)
 		return
 	}
-	mac := packet.MAC(data[0:6])
-	copy(data[0:6], data[6:12])
-	copy(data[6:12], mac[:])
-	ip := data[m.L3:]
-	src := binary.BigEndian.Uint32(ip[12:])
-	copy(ip[12:16], ip[16:20])
-	binary.BigEndian.PutUint32(ip[16:], src)
-	ttl := binary.BigEndian.Uint16(ip[8:])
-	ip[8] = 64
-	binary.BigEndian.PutUint16(ip[10:], packet.UpdateChecksum16(binary.BigEndian.Uint16(ip[10:]), ttl, binary.BigEndian.Uint16(ip[8:])))
-	icmp := data[m.L4:]
-	icmp[0] = icmpEchoReply
-	binary.BigEndian.PutUint16(icmp[2:], packet.UpdateChecksum16(binary.BigEndian.Uint16(icmp[2:]), icmpEcho<<8, icmpEchoReply<<8))
+	data := p.Data()
+	ok := false
+	switch {
+	case m.Kind == packet.L3IPv4 && m.Proto == packet.ProtoICMP:
+		ok = turnEcho4(data[m.L3:m.Len], data[m.L4:m.Len])
+	case m.Kind == packet.L3IPv6 && m.Proto == packet.ProtoICMPv6:
+		ok = turnEcho6(data[m.L3:m.Len], data[m.L4:m.Len])
+	}
+	if !ok {
+		w.discard(in, p, r)
+		return
+	}
+	eth := packet.Ethernet(data)
+	src, dst := eth.Src(), eth.Dst()
+	eth.SetSrc(dst)
+	eth.SetDst(src)
 	w.answered(in, p)
+}
+
+func turnEcho4(ip packet.IPv4, icmp packet.ICMP) bool {
+	if !icmp.ChecksumOK() || !icmp.TurnEcho() {
+		return false
+	}
+	src, dst := ip.Src(), ip.Dst()
+	ip.SetSrc(dst)
+	ip.SetDst(src)
+	ip.SetTTL(answerTTL)
+	return true
+}
+
+func turnEcho6(ip packet.IPv6, icmp packet.ICMPv6) bool {
+	src, dst := ip.Src(), ip.Dst()
+	if icmp.Type() != packet.ICMPv6Echo || icmp.Code() != 0 || !icmp.ChecksumOK(src, dst) {
+		return false
+	}
+	icmp[0] = packet.ICMPv6EchoReply
+	ip.SetSrc(dst)
+	ip.SetDst(src)
+	icmp.SetChecksum(dst, src)
+	ip[7] = answerTTL // hop limit (RFC 8200, section 3)
+	return true
 }

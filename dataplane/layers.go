@@ -122,7 +122,7 @@ func mayUse(snap *policy.Snapshot, sub *policy.Subnet, port uint32, a packet.Add
 	if r := sub.ByCA(a); r != nil {
 		return r.Port == port
 	}
-	if isLinkLocal6(a) {
+	if packet.IsLinkLocal6(a) {
 		return true
 	}
 	hop := nextHopOf(snap, sub, a)
@@ -148,8 +148,6 @@ func recordOf(snap *policy.Snapshot, rdid uint32, a packet.Addr) *policy.Record 
 	return nil
 }
 
-func isLinkLocal6(a packet.Addr) bool { return a.Hi>>54 == 0xfe80>>6 }
-
 // guardNVGRE looks the inner sender up by routing domain and inner source address, not by the VSID on the wire: a routed
 // frame bears the router's MAC and the target's VSID.
 func guardNVGRE(f *newFlow) bool {
@@ -163,7 +161,7 @@ func guardNVGRE(f *newFlow) bool {
 	}
 	var sender *policy.Record
 	switch {
-	case f.src.IsZero() || isLinkLocal6(f.src):
+	case f.src.IsZero() || packet.IsLinkLocal6(f.src):
 		sender = f.sub.ByMAC(f.srcMAC)
 	default:
 		f.srcCell = addrCell(f.sub.RDID, f.src)

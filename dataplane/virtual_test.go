@@ -126,7 +126,7 @@ func TestIsolation(t *testing.T) {
 		"to itself":                {"red-vm1", ip(redVM1, redVM1, "10.0.0.5", "10.0.0.5"), ReasonHairpin},
 		"VLAN tag":                 {"red-vm1", frames.Build(frames.Ether(redVM1, redFar), frames.VLAN(5, 0), frames.IPv4("10.0.0.5", "10.0.0.7"), frames.UDP(1, 2)), ReasonVLANTag},
 		"no IP for the router":     {"red-vm1", frames.Build(frames.EtherOf(redVM1, routerMAC, frames.EtherTypeTest), frames.Payload(50)), ReasonRouterNonIP},
-		"ARP for another's":        {"red-vm1", frames.ARPRequest(redVM1, "10.0.0.6", "10.0.0.7"), ReasonARPSpoof},
+		"ARP for another's":        {"red-vm1", frames.ARPRequest(redVM1, "10.0.0.6", "10.0.0.7"), ReasonNeighbourSpoof},
 		"ARP with another's MAC":   {"red-vm1", frames.ARPReply(redVM2, "10.0.0.5", redFar, "10.0.0.7"), ReasonSourceMACSpoof},
 		"route is red's alone":     {"blue-vm1", ip(blueVM1, routerMAC, "10.0.0.5", "192.0.2.9"), ReasonNoRoute},
 		"multicast inside the VMs": {"red-vm1", ip(redVM1, "01:00:5e:00:00:fb", "10.0.0.5", "224.0.0.251"), ReasonTenantBroadcast},
@@ -174,7 +174,7 @@ func TestARPProxy(t *testing.T) {
 	out = r.send("red-vm1", frames.GratuitousARP(redVM1, "10.0.0.5"))
 	require.Len(t, out, 1)
 	require.Len(t, out["red-vm2"], 1, "an announcement reaches the local VMs of the subnet only")
-	r.dropped("blue-vm1", frames.ARPRequest(blueVM1, "10.0.0.5", "10.0.0.99"), ReasonARPUnanswered)
+	r.dropped("blue-vm1", frames.ARPRequest(blueVM1, "10.0.0.5", "10.0.0.99"), ReasonNeighbourUnanswered)
 	r.balanced()
 }
 
@@ -188,7 +188,7 @@ func TestARPProbeIsCarried(t *testing.T) {
 	out := r.send("up0", frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 0, back))
 	frames.EqualAll(t, [][]byte{back}, out["red-vm1"])
 	forged := frames.ARPReply(redFar, "10.0.0.8", redVM1, "10.0.0.5")
-	r.dropped("up0", frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 0, forged), ReasonARPSpoof)
+	r.dropped("up0", frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 0, forged), ReasonNeighbourSpoof)
 	r.balanced()
 }
 

@@ -112,7 +112,7 @@ func parseFrame(data []byte, frameLen int, scope uint32, out *Parsed) {
 		}
 	}
 	out.L3 = uint16(off)
-	out.Len = uint16(min(frameLen, 0xffff))
+	out.Len = uint32(frameLen)
 	switch etherType {
 	case rawIPv4:
 		parseIPv4(data[off:], frameLen-off, out)
@@ -175,7 +175,7 @@ func parseIPv4(ip []byte, room int, out *Parsed) {
 		return
 	}
 	out.TOS, out.Proto = ip[1], ip[9]
-	out.Len = out.L3 + uint16(total)
+	out.Len = uint32(out.L3) + uint32(total)
 	out.Key[0] |= uint64(ip[9])<<keyProtoShift | uint64(ip[1]>>2)<<keyDSCPShift | keyL3IPv4<<keyL3Shift
 	out.Key[3] = binary.LittleEndian.Uint64(ip[12:])
 	frag := binary.BigEndian.Uint16(ip[6:])
@@ -254,7 +254,7 @@ func parseIPv6(ip []byte, room int, out *Parsed) {
 	size := IPv6Len + int(IPv6(ip).PayloadLen())
 	v := IPv6(ip[:min(size, len(ip))])
 	out.TOS = v.TrafficClass()
-	out.Len = out.L3 + uint16(size)
+	out.Len = uint32(out.L3) + uint32(size)
 	c, fault := v.Walk()
 	if fault != FaultNone {
 		out.Err = ErrIPv6Chain

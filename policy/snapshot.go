@@ -83,8 +83,11 @@ type Subnet struct {
 	Gateway4 packet.Addr // owned by the switch on every host; zero without an IPv4 prefix
 	Gateway6 packet.Addr // prefix::1; fe80::1 is a gateway too
 	Records  []Record
-	byCA     map[packet.Addr]uint32
-	byMAC    map[packet.MAC]uint32
+	// LocalPorts are the vports of this switch in the subnet: those with a record, each once.
+	LocalPorts []uint32
+
+	byCA  map[packet.Addr]uint32
+	byMAC map[packet.MAC]uint32
 }
 
 // NewSubnet indexes records, whose Subnet fields it sets to s.Index. Of several records with one MAC (a VM with several
@@ -93,6 +96,7 @@ func NewSubnet(s Subnet, records []Record) *Subnet {
 	s.Records = records
 	s.byCA = make(map[packet.Addr]uint32, len(records))
 	s.byMAC = make(map[packet.MAC]uint32, len(records))
+	s.LocalPorts = nil
 	for i := range records {
 		r := &records[i]
 		r.Subnet = s.Index
@@ -101,6 +105,9 @@ func NewSubnet(s Subnet, records []Record) *Subnet {
 		}
 		if _, taken := s.byMAC[r.MAC]; !taken {
 			s.byMAC[r.MAC] = uint32(i)
+		}
+		if r.Local() && !slices.Contains(s.LocalPorts, r.Port) {
+			s.LocalPorts = append(s.LocalPorts, r.Port)
 		}
 	}
 	return &s
