@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/sluicenet/sluice/policy"
+)
+
+// Result says what an apply changed, or would change.
+type Result struct {
+	Changes  []policy.Change
+	Warnings []policy.Problem
+	Revision uint64 // that runs afterwards
+	Hash     string // SHA-256 of the text given, in hex
+}
+
+// Apply makes the configuration in text the running one; file names it in messages. With dryRun it says what would
+// change and checks what can be checked without touching anything. An error means that nothing changed: *policy.Errors
+// for a bad configuration, ErrRefused for one that does not fit what runs, else what the system said.
+func (a *Agent) Apply(ctx context.Context, file string, text []byte, dryRun bool) (*Result, error) {
+	wanted, err := policy.Parse(file, text)
+	if err == nil {
+		if err = a.acquire(ctx); err != nil {
+			return nil, err
+		}
+		defer a.release()
+	}
+	var res *Result
+	if err == nil {
+		res, err = a.apply(given{wanted, file, text}, dryRun)
+	}
+	if !dryRun {
+		a.last.Store(&Attempt{At: time.Now(), Err: err})
+	}
+	if err != nil {
+		a.log.Warn("configuration not applied, nothing changed", "file", file, "dryRun", dryRun, "error", err)
+		return nil, err
+	}
+	return res, nil
+}
+
+// given is a checked configuration with the text that it comes from.
+type given struct {
+	config *policy.Config
+	file   string
+	text   []byte
+}
+
+// apply does Apply's work for whoever has the turn.
+func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
+	now := a.running.Load()
+	res := &Result{
+		Changes: policy.Diff(now.Config, wanted.config), Warnings: wanted.config.Warnings(), Revision: now.Revision, Hash: hash(wanted.text),
+	}
+	if err := restartNeeded(now.Config, wanted.config); err != nil {
+		return nil, err
+	}
+	if dryRun {
+		_, err := a.check(now, wanted.config)
+		return res, err
+	}
+	next, leftover, err := a.transition(now, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range leftover {
+		res.Warnings = append(res.Warnings, policy.Problem{File: wanted.file, What: err.Error(), Remedy: "look at the log of sluiced"})
+	}
+	if p, differs := a.startFileDiffers(next.Hash); differs {
+		res.Warnings = append(res.Warnings, p)
+		a.log.Warn(p.What, "file", p.File, "remedy", p.Remedy)
+	}
+	res.Revision = next.Revision
+	a.log.Info("configuration applied", "file", wanted.file, "revision", next.Revision, "changes", len(res.Changes), "hash", next.Hash[:12])
+	return res, nil
+}
+
+// startFileDiffers reports whether a restart would bring back another configuration than the one with the hash.
+func (a *Agent) startFileDiffers(running string) (policy.Problem, bool) {
+	text, err := os.ReadFile(a.opts.File)
+	if err == nil && hash(text) == running {
+		return policy.Problem{}, false
+	}
+	return policy.Problem{
+		File: a.opts.File, What: "sluiced reads this file when it starts, and what runs now is another configuration",
+		Remedy: "write the configuration there too, or a restart goes back to the old one",
+	}, true
+}
+
+// check finds everything that speaks against a configuration before the system is touched, and how to get there.
+func (a *Agent) check(now *Running, wanted *policy.Config) (plan, error) {
+	specs := specsOf(wanted, len(a.opts.Cores))
+	if need := poolFor(specs, len(a.opts.Cores), 0); !a.opts.Pool.covers(need) {
+		return plan{}, fmt.Errorf("%w: the packet pool made at start has %d buffers for frames of %d bytes, and this needs %d for %d: restart sluiced with this file",
+			ErrRefused, a.opts.Pool.Packets, a.opts.Pool.FrameSize, need.Packets, need.FrameSize)
+	}
+	if err := a.checkKernelAddrs(wanted); err != nil {
+		return plan{}, err
+	}
+	p, err := makePlan(now.byName, now.order, specs)
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return p, nil
+}
+
+// transition takes the system from now to wanted, or leaves it as it was. After it has succeeded leftover says what of
+// the old ports could not be cleaned up.
+func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover []error, err error) {
+	p, err := a.check(now, wanted.config)
+	if err != nil {
+		return nil, nil, err
+	}
+	var u undo
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, u.run())
+		}
+	}()
+	opened := map[string]*port{}
+	for _, spec := range p.open {
+		port, err := a.openPort(spec, &u)
+		if err != nil {
+			return nil, nil, err
+		}
+		opened[spec.name()] = port
+	}
+	for _, c := range p.change {
+		if err := a.changePort(c, &u); err != nil {
+			return nil, nil, err
+		}
+	}
+	next = a.successor(now, wanted, opened)
+	if next.Snapshot, err = policy.Compile(wanted.config, now.Snapshot, next); err != nil {
+		return nil, nil, fmt.Errorf("compile the policy: %w", err)
+	}
+	for _, spec := range p.open {
+		if err := a.addPort(opened[spec.name()], &u); err != nil {
+			return nil, nil, err
+		}
+	}
+	a.sw.Publish(next.Snapshot)
+	a.running.Store(next)
+	return next, a.closePorts(p.close), nil
+}

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/sluicenet/sluice/dataplane"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// maxPorts bounds the ports of the switch.
+const maxPorts = 4096
+
+// specsOf lists the ports that a configuration asks for: uplinks first, since vports are of no use without them.
+func specsOf(c *policy.Config, workers int) []portSpec {
+	specs := make([]portSpec, 0, len(c.Uplinks)+len(c.Vports))
+	for i := range c.Uplinks {
+		u := &c.Uplinks[i]
+		specs = append(specs, portSpec{uplink: &UplinkSpec{
+			Name: u.Name, DevArgs: devArgs(u.Device), PCI: u.Device.PCI, RxQueues: u.Queues, TxQueues: workers, MTU: uplinkMTU(u),
+		}})
+	}
+	for i := range c.Vports {
+		v := &c.Vports[i]
+		specs = append(specs, portSpec{tap: &TapSpec{
+			Name: v.Name, Interface: v.Device.Interface, Namespace: namespaceName(v.Device.Namespace), MAC: v.MAC, MTU: v.MTU,
+			Queues: v.Queues, Persist: v.Device.Persist,
+		}})
+	}
+	return specs
+}
+
+// devArgs writes an uplink's device the way DPDK takes it; "" for a PCI device. DPDK knows a virtual device by a name
+// that must be the only one of the process, so the kernel's interface is part of it.
+func devArgs(d policy.UplinkDevice) string {
+	switch d.Driver {
+	case policy.DriverAFPacket:
+		return fmt.Sprintf("net_af_packet_%s,iface=%s", d.Interface, d.Interface)
+	case policy.DriverAFXDP:
+		return fmt.Sprintf("net_af_xdp_%s,iface=%s", d.Interface, d.Interface)
+	}
+	return d.DevArgs
+}
+
+// uplinkMTU is the configured MTU, else the one of the kernel's interface; 0 leaves it to the device.
+func uplinkMTU(u *policy.UplinkConfig) int {
+	if u.MTU != 0 || u.Device.Interface == "" {
+		return u.MTU
+	}
+	i, err := net.InterfaceByName(u.Device.Interface)
+	if err != nil {
+		return 0 // opening the device will say what is wrong with it
+	}
+	return i.MTU
+}
+
+// namespaceName is the short name of a namespace where it has one, so that two spellings are one namespace.
+func namespaceName(ns string) string {
+	for _, dir := range []string{"/run/netns/", "/var/run/netns/"} {
+		if name, ok := strings.CutPrefix(ns, dir); ok && !strings.Contains(name, "/") {
+			return name
+		}
+	}
+	return ns
+}
+
+// restartNeeded refuses what only takes effect when the daemon starts, with all of it in one message.
+func restartNeeded(now, wanted *policy.Config) error {
+	var fields []string
+	differ := func(field string, same bool) {
+		if !same {
+			fields = append(fields, field)
+		}
+	}
+	a, b := &now.Daemon, &wanted.Daemon
+	differ("daemon.socket", a.Socket == b.Socket)
+	differ("daemon.metrics", a.Metrics == b.Metrics)
+	differ("daemon.logLevel", a.LogLevel == b.LogLevel)
+	differ("daemon.logFormat", a.LogFormat == b.LogFormat)
+	c, d := &now.Dataplane, &wanted.Dataplane
+	differ("dataplane.workers", c.Workers == d.Workers)
+	differ("dataplane.cores", slices.Equal(c.Cores, d.Cores))
+	differ("dataplane.hugepages", c.Hugepages == d.Hugepages)
+	differ("dataplane.idleSleep", c.IdleSleep == d.IdleSleep)
+	differ("dataplane.flowIdle", c.FlowIdle == d.FlowIdle)
+	differ("dataplane.macAge", c.MACAge == d.MACAge)
+	differ("dataplane.flowsPerQueue", c.FlowsPerQueue == d.FlowsPerQueue)
+	if len(fields) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s cannot change while sluiced runs; restart it with this file, or leave them as they are",
+		ErrRefused, strings.Join(fields, ", "))
+}
+
+func switchConfig(o Options) dataplane.Config {
+	d := &o.Config.Dataplane
+	return dataplane.Config{
+		MaxPorts: maxPorts, MaxFlows: d.FlowsPerQueue, FlowIdle: d.FlowIdle, MACAge: d.MACAge, TSCHz: o.Driver.TSCHz(), Log: o.Log,
+	}
+}
