@@ -1,0 +1,250 @@
+// Package metrics exports what an agent knows to Prometheus. docs/METRICS.md lists every name.
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sluicenet/sluice/agent"
+	"github.com/sluicenet/sluice/agent/control"
+	"github.com/sluicenet/sluice/dataplane"
+)
+
+// family is one exported name. All descriptions live in one list, so that the documentation can be held against it.
+type family struct {
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	name   string
+	help   string
+	labels []string
+}
+
+var families []*family
+
+func define(kind prometheus.ValueType, name, help string, labels ...string) *family {
+	f := &family{prometheus.NewDesc(name, help, labels, nil), kind, name, help, labels}
+	families = append(families, f)
+	return f
+}
+
+func counter(name, help string, labels ...string) *family {
+	return define(prometheus.CounterValue, name, help, labels...)
+}
+
+func gauge(name, help string, labels ...string) *family {
+	return define(prometheus.GaugeValue, name, help, labels...)
+}
+
+// Ports. received + created = sent + consumed + dropped + queued, charged to the port that a packet came in by.
+var (
+	portReceived      = counter("sluice_port_received_packets_total", "Packets that the port received.", "port", "kind")
+	portReceivedBytes = counter("sluice_port_received_bytes_total", "Bytes that the port received.", "port", "kind")
+	portCreated       = counter("sluice_port_created_packets_total", "Packets that the switch made because of a packet of this port: answers, copies, ARP requests.", "port", "kind")
+	portSent          = counter("sluice_port_sent_packets_total", "Packets of this port that an output device accepted.", "port", "kind")
+	portConsumed      = counter("sluice_port_consumed_packets_total", "Packets of this port that were for the switch itself.", "port", "kind")
+	portDropped       = counter("sluice_port_dropped_packets_total", "Packets of this port that were not delivered, by reason.", "port", "kind", "reason")
+	portQueued        = gauge("sluice_port_queued_packets", "Packets of this port that wait for a next hop now.", "port", "kind")
+	portDelivered     = counter("sluice_port_delivered_packets_total", "Packets that the port's device accepted, whoever sent them.", "port", "kind")
+	portDeliveredB    = counter("sluice_port_delivered_bytes_total", "Bytes that the port's device accepted, whoever sent them.", "port", "kind")
+)
+
+// Devices: what the NIC or the tap counts itself.
+var (
+	deviceUp         = gauge("sluice_device_link_up", "1 when the device has a link.", "port", "kind")
+	deviceSpeed      = gauge("sluice_device_link_speed_bytes_per_second", "Speed of the link; absent when the device does not know it.", "port", "kind")
+	deviceReceived   = counter("sluice_device_received_packets_total", "Packets that the device received.", "port", "kind")
+	deviceReceivedB  = counter("sluice_device_received_bytes_total", "Bytes that the device received.", "port", "kind")
+	deviceMissed     = counter("sluice_device_missed_packets_total", "Packets that the device dropped because its receive queue was full.", "port", "kind")
+	deviceRxErrors   = counter("sluice_device_receive_errors_total", "Packets that the device received damaged.", "port", "kind")
+	deviceNoBuffers  = counter("sluice_device_no_buffer_packets_total", "Packets that were not received because the packet pool was empty.", "port", "kind")
+	deviceSent       = counter("sluice_device_transmitted_packets_total", "Packets that the device sent.", "port", "kind")
+	deviceSentB      = counter("sluice_device_transmitted_bytes_total", "Bytes that the device sent.", "port", "kind")
+	deviceTxErrors   = counter("sluice_device_transmit_errors_total", "Packets that the device failed to send.", "port", "kind")
+	deviceUnreadable = gauge("sluice_device_statistics_unavailable", "1 when the device's own counters cannot be read.", "port", "kind")
+)
+
+// Workers and their flow tables.
+var (
+	workerIterations = counter("sluice_worker_iterations_total", "Rounds of the worker's loop.", "worker", "core")
+	workerPackets    = counter("sluice_worker_packets_total", "Packets that the worker received.", "worker", "core")
+	workerBusy       = counter("sluice_worker_busy_cycles_total", "Cycles of the time stamp counter spent in rounds that had packets.", "worker", "core")
+	workerIdle       = counter("sluice_worker_idle_cycles_total", "Cycles of the time stamp counter spent in rounds without packets.", "worker", "core")
+	workerFlows      = gauge("sluice_worker_flows", "Flows in the tables of the worker's queues.", "worker", "core")
+	workerLost       = counter("sluice_worker_learn_events_lost_total", "Addresses that were not learned at once because the way to the control side was full.", "worker", "core")
+	queueFlows       = gauge("sluice_queue_flows", "Flows in the tables of a receive queue.", "port", "queue", "worker")
+	queueSlots       = gauge("sluice_queue_flow_slots", "Places in the tables of a receive queue as they stand; they grow.", "port", "queue", "worker")
+	queueActions     = gauge("sluice_queue_actions", "Different fates of the flows of a receive queue.", "port", "queue", "worker")
+	queueHits        = counter("sluice_queue_flow_hits_total", "Packets of known flows.", "port", "queue", "worker")
+	queueMisses      = counter("sluice_queue_flow_misses_total", "Packets that had to be decided.", "port", "queue", "worker")
+	queueEvictions   = counter("sluice_queue_flow_evictions_total", "Flows that made place for others.", "port", "queue", "worker")
+	queueExpired     = counter("sluice_queue_flows_expired_total", "Flows that were forgotten because they saw no packet.", "port", "queue", "worker")
+	queueRefused     = counter("sluice_queue_flows_refused_total", "Flows that found no place; their packets are decided one by one.", "port", "queue", "worker")
+)
+
+// The switch's knowledge, the configuration and the program.
+var (
+	neighbours  = gauge("sluice_neighbours", "Next hops in the fabric, by what ARP knows of them.", "uplink", "state")
+	learned     = gauge("sluice_learned_macs", "Ethernet addresses learned on networks that are not virtualised.", "bridge")
+	ports       = gauge("sluice_ports", "Ports of the switch.", "kind")
+	ready       = gauge("sluice_ready", "1 when all ports run and every worker makes progress.")
+	revision    = gauge("sluice_config_revision", "Number of the running configuration; the one read at start is 1.")
+	appliedAt   = gauge("sluice_config_applied_timestamp_seconds", "When the running configuration was applied, Unix time.")
+	lastApply   = gauge("sluice_config_last_apply_success", "1 when the last configuration given was applied, 0 when it was refused.")
+	lastApplyAt = gauge("sluice_config_last_apply_timestamp_seconds", "When the last configuration was given, Unix time.")
+	buildInfo   = gauge("sluice_build_info", "1; the labels say which build runs.", "version", "commit", "go_version", "dpdk_version")
+)
+
+// Collector reads the agent at every scrape.
+type Collector struct {
+	agent *agent.Agent
+	build control.Build
+}
+
+// NewRegistry makes a registry with the agent, the Go runtime and the process.
+func NewRegistry(a *agent.Agent, b control.Build) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(&Collector{a, b}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range families {
+		ch <- f.desc
+	}
+}
+
+// out is one scrape under way.
+type out chan<- prometheus.Metric
+
+func (o out) put(f *family, v float64, labels ...string) {
+	o <- prometheus.MustNewConstMetric(f.desc, f.kind, v, labels...)
+}
+
+func (o out) count(f *family, v uint64, labels ...string) { o.put(f, float64(v), labels...) }
+
+func (o out) flag(f *family, v bool, labels ...string) {
+	if v {
+		o.put(f, 1, labels...)
+	} else {
+		o.put(f, 0, labels...)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	o := out(ch)
+	o.put(buildInfo, 1, c.build.Version, c.build.Commit, c.build.Go, c.build.DPDK)
+	o.flag(ready, c.agent.Ready() == nil)
+	if last := c.agent.LastAttempt(); last != nil {
+		o.flag(lastApply, last.Err == nil)
+		o.put(lastApplyAt, float64(last.At.UnixNano())/1e9)
+	}
+	r, all := c.agent.Ports()
+	if r == nil {
+		return
+	}
+	o.count(revision, r.Revision)
+	o.put(appliedAt, float64(r.Applied.UnixNano())/1e9)
+	kinds := map[string]int{"uplink": 0, "vport": 0}
+	for i := range all {
+		p := &all[i]
+		kind := "vport"
+		if p.Uplink != nil {
+			kind = "uplink"
+		}
+		kinds[kind]++
+		collectPort(o, p, kind)
+		collectDevice(o, p, kind)
+	}
+	for kind, n := range kinds {
+		o.put(ports, float64(n), kind)
+	}
+	collectWorkers(o, r, c.agent.Switch().Workers())
+	c.collectKnowledge(o, r)
+}
+
+func collectPort(o out, p *agent.PortStatus, kind string) {
+	k := &p.Counters
+	o.count(portReceived, k.RxPackets, p.Name, kind)
+	o.count(portReceivedBytes, k.RxBytes, p.Name, kind)
+	o.count(portCreated, k.Created, p.Name, kind)
+	o.count(portSent, k.Sent, p.Name, kind)
+	o.count(portConsumed, k.Consumed, p.Name, kind)
+	o.count(portQueued, k.Queued, p.Name, kind)
+	o.count(portDelivered, k.TxPackets, p.Name, kind)
+	o.count(portDeliveredB, k.TxBytes, p.Name, kind)
+	for reason, n := range k.Drops {
+		o.count(portDropped, n, p.Name, kind, reason.String())
+	}
+}
+
+func collectDevice(o out, p *agent.PortStatus, kind string) {
+	o.flag(deviceUp, p.LinkUp, p.Name, kind)
+	if p.SpeedMbit > 0 {
+		o.put(deviceSpeed, float64(p.SpeedMbit)*1e6/8, p.Name, kind)
+	}
+	o.flag(deviceUnreadable, p.StatsErr != nil, p.Name, kind)
+	if p.StatsErr != nil {
+		return
+	}
+	s := &p.Stats
+	o.count(deviceReceived, s.RxPackets, p.Name, kind)
+	o.count(deviceReceivedB, s.RxBytes, p.Name, kind)
+	o.count(deviceMissed, s.RxMissed, p.Name, kind)
+	o.count(deviceRxErrors, s.RxErrors, p.Name, kind)
+	o.count(deviceNoBuffers, s.RxNoMbuf, p.Name, kind)
+	o.count(deviceSent, s.TxPackets, p.Name, kind)
+	o.count(deviceSentB, s.TxBytes, p.Name, kind)
+	o.count(deviceTxErrors, s.TxErrors, p.Name, kind)
+}
+
+func collectWorkers(o out, r *agent.Running, workers []dataplane.WorkerStatus) {
+	for _, w := range workers {
+		id, core := strconv.Itoa(w.ID), strconv.Itoa(w.Core)
+		o.count(workerIterations, w.Iterations, id, core)
+		o.count(workerPackets, w.Packets, id, core)
+		o.count(workerBusy, w.BusyCycles, id, core)
+		o.count(workerIdle, w.IdleCycles, id, core)
+		o.count(workerFlows, w.Flows, id, core)
+		o.count(workerLost, w.LearnLost, id, core)
+		for _, q := range w.Queues {
+			if name := r.PortName(q.Port); name != "" {
+				collectQueue(o, &q, name, strconv.Itoa(int(q.Queue)), id)
+			}
+		}
+	}
+}
+
+func collectQueue(o out, q *dataplane.QueueStatus, labels ...string) {
+	o.put(queueFlows, float64(q.Flows), labels...)
+	o.put(queueSlots, float64(q.Slots), labels...)
+	o.put(queueActions, float64(q.Actions), labels...)
+	o.count(queueHits, q.Hits, labels...)
+	o.count(queueMisses, q.Misses, labels...)
+	o.count(queueEvictions, q.Evictions, labels...)
+	o.count(queueExpired, q.Expired, labels...)
+	o.count(queueRefused, q.Refused, labels...)
+}
+
+func (c *Collector) collectKnowledge(o out, r *agent.Running) {
+	type key struct{ a, b string }
+	states := map[key]uint64{}
+	for _, n := range c.agent.Switch().Neighbours() {
+		states[key{r.PortName(n.Uplink), n.State}]++
+	}
+	for k, n := range states {
+		o.count(neighbours, n, k.a, k.b)
+	}
+	bridges := map[string]uint64{}
+	for _, l := range c.agent.Switch().Learned() {
+		if name := r.BridgeName(l.Bridge); name != "" {
+			bridges[name]++
+		}
+	}
+	for name, n := range bridges {
+		o.count(learned, n, name)
+	}
+}
