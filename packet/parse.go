@@ -44,7 +44,7 @@ type Parsed struct {
 	Key   Key    // of IPv4 and non-IP frames; of IPv6 only words 0 to 2 are of use (WideKey completes them)
 	L3    uint16 // network header
 	L4    uint16 // transport header; 0 without one in this frame
-	Len   uint16 // bytes that carry meaning; what follows is padding of the link
+	Len   uint32 // bytes that carry meaning; what follows is padding of the link
 	TCI   uint16 // 802.1Q tag; valid when Tagged
 	Kind  Layer3
 	Err   ParseError
