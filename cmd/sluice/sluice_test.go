@@ -59,6 +59,7 @@ func host(t *testing.T) func(*app) {
 // holds the same as JSON.
 func TestEveryCommandInEveryForm(t *testing.T) {
 	goodFile, changedFile, badFile := file(t, good), file(t, changed), file(t, bad)
+	machine := host(t) // nothing here changes it
 	tests := map[string]struct {
 		args []string
 		code int
@@ -105,7 +106,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 			socket := serve(t, d)
 			run := func(form string) outcome {
 				d.answers = 0
-				return sluiceWith(t, host(t), append(tt.args, "--socket", socket, "-o", form)...)
+				return sluiceWith(t, machine, append(tt.args, "--socket", socket, "-o", form)...)
 			}
 			table := run("table")
 			assert.Equal(t, tt.code, table.code, table.err)
@@ -160,6 +161,7 @@ func TestExitCodes(t *testing.T) {
 	socket := serve(t, &daemon{})
 	unready := serve(t, &daemon{notReady: "uplink up0 is down"})
 	none := filepath.Join(t.TempDir(), "none.sock")
+	machine := host(t) // nothing here changes it
 	tests := map[string]struct {
 		args []string
 		code int
@@ -200,7 +202,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := sluiceWith(t, host(t), tt.args...)
+			got := sluiceWith(t, machine, tt.args...)
 			assert.Equal(t, tt.code, got.code, got)
 			assert.Contains(t, got.err, tt.says)
 			if tt.says == "" {
@@ -301,7 +303,7 @@ func TestApplySendsTheFile(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	socket := serve(t, &daemon{})
+	socket, machine := serve(t, &daemon{}), host(t)
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		got := sluice(t, socket, "completion", shell)
 		assert.Equal(t, 0, got.code)
@@ -316,7 +318,7 @@ func TestCompletion(t *testing.T) {
 		"vport list --i": {"--interval"},
 	} {
 		words := strings.Split(args, " ")
-		got := sluiceWith(t, host(t), append([]string{"__complete", "--socket", socket}, words...)...)
+		got := sluiceWith(t, machine, append([]string{"__complete", "--socket", socket}, words...)...)
 		var names []string
 		for line := range strings.Lines(got.out) {
 			if name, _, _ := strings.Cut(strings.TrimSpace(line), "\t"); name != "" && !strings.HasPrefix(name, ":") {
