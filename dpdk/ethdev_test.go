@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -159,4 +160,48 @@ func TestAFPacketOnVeth(t *testing.T) {
 		linked, _ = up.Link()
 		require.False(t, linked, "no carrier")
 	}
+}
+
+// The interface goes down while packets are sent, and comes back: the worker is not held up, and traffic resumes.
+func TestAFPacketLinkDown(t *testing.T) {
+	needTaps(t)
+	pool := newPool(t, 2048, 1518)
+	near, far := unique("veth"), unique("veth")
+	host := newNamespace(t)
+	ip(t, "link", "add", near, "type", "veth", "peer", "name", far, "netns", host)
+	ip(t, "-n", host, "link", "set", far, "up")
+	up, err := OpenUplink(UplinkOptions{Name: "up0", Devargs: unique("net_af_packet") + ",iface=" + near, Pool: pool})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, up.Close()) })
+	require.Equal(t, 1500, up.MTU(), "that of the interface")
+	p := newPoller(t, pool)
+	require.NoError(t, p.SetTx(0, up.Handle(), 0, true))
+	flush(p)
+	burst := func() int {
+		for range 8 {
+			send(t, p, 0, frame(60, 'd'), frame(60, 'd'), frame(60, 'd'), frame(60, 'd'))
+		}
+		runs := p.IO().TxRuns[:p.IO().NumTxRuns]
+		flush(p)
+		flush(p)
+		sent := 0
+		for _, r := range runs {
+			sent += int(r.Sent)
+		}
+		return sent
+	}
+	require.Equal(t, 32, burst())
+	ip(t, "link", "set", near, "down")
+	sent := 0
+	for range 64 { // four times what the ring holds
+		sent += burst()
+	}
+	require.LessOrEqual(t, sent, 2048)
+	ip(t, "link", "set", near, "up")
+	require.Eventually(t, func() bool { return burst() == 32 }, 5*time.Second, 20*time.Millisecond)
+
+	ip(t, "link", "del", near)
+	burst()
+	linked, _ := up.Link()
+	require.False(t, linked)
 }

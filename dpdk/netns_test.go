@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ func wire(t testing.TB, pool *Mempool, devices ...*Device) {
 }
 
 func forwardLoop(p *Poller, devices []*Device, stop chan struct{}, started chan error, done chan struct{}) {
-	runtimeLock()
+	runtime.LockOSThread()
 	defer close(done)
 	defer p.Close()
 	err := p.Start()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/sluicenet/sluice/packet"
 )
-
-var runtimeLock = runtime.LockOSThread
 
 var testMAC = packet.MAC{0, 0x15, 0x5d, 1, 2, 3}
 
