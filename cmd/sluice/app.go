@@ -25,6 +25,7 @@ type app struct {
 	out, err io.Writer
 	settings *viper.Viper
 	printer  *cli.Printer
+	daemon   sluicev1connect.SluiceServiceClient
 	began    bool // the command line was understood: later errors are not about it
 	cards    *nic.System
 	examiner func(daemon func(context.Context) (string, error)) *doctor.Host
@@ -122,6 +123,7 @@ func (a *app) root() *cobra.Command {
 
 // prepare reads the settings once the command line is understood.
 func (a *app) prepare(cmd *cobra.Command) error {
+	a.settings.SetEnvPrefix("sluice")
 	if err := a.settings.BindPFlags(cmd.Flags()); err != nil {
 		return err
 	}
@@ -130,8 +132,6 @@ func (a *app) prepare(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	a.settings.SetEnvPrefix("sluice")
-	a.settings.AutomaticEnv()
 	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil { // cobra looks after this hook only
 		return err
 	}
@@ -143,6 +143,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 		if err := a.checkDuration(key); err != nil {
 			return err
 		}
+	}
+	if a.settings.GetDuration(keyTimeout) == 0 {
+		return errors.New("timeout 0: no daemon answers in no time; give it some, like 30s")
 	}
 	a.printer = &cli.Printer{W: a.out, Format: format, Color: cli.ColorFits(a.out)}
 	a.began = true
@@ -162,8 +165,12 @@ func (a *app) checkDuration(key string) error {
 	return nil
 }
 
+// client keeps one connection for all calls.
 func (a *app) client() sluicev1connect.SluiceServiceClient {
-	return api.Dial(a.settings.GetString(keySocket))
+	if a.daemon == nil {
+		a.daemon = api.Dial(a.settings.GetString(keySocket))
+	}
+	return a.daemon
 }
 
 // limit bounds one call to the daemon.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,11 @@ func (a *app) nexthopCommand() *cobra.Command {
 exit code is 1 when it would be dropped.`,
 		Example: "  sluice nexthop --vsid 6001 --from 10.0.0.5 --to 10.0.0.7\n  sluice nexthop --subnet red-web --from 10.0.0.5 --to 10.0.1.9",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for flag, value := range map[string]string{"from": q.GetSource(), "to": q.GetTarget()} {
+				if _, err := netip.ParseAddr(value); err != nil {
+					return cli.Usage(fmt.Errorf("--%s %q: this is no IP address; give the customer address of a VM", flag, value))
+				}
+			}
 			answer, err := call(cmd.Context(), a, a.client().NextHop, &q)
 			if err != nil {
 				return err

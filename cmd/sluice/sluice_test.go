@@ -186,6 +186,8 @@ func TestExitCodes(t *testing.T) {
 		"two subnets":            {[]string{"nexthop", "--vsid", "1", "--subnet", "x", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "[vsid subnet]"},
 		"bad output":             {[]string{"status", "-o", "xml"}, 2, `output "xml": there is no such form; use table, json or yaml`},
 		"bad interval":           {[]string{"status", "--interval", "soon"}, 2, "invalid argument"},
+		"no time for an answer":  {[]string{"status", "--timeout", "0"}, 2, "timeout 0: no daemon answers in no time"},
+		"no address":             {[]string{"nexthop", "--vsid", "1", "--from", "10.0.0.1", "--to", "vm"}, 2, `--to "vm": this is no IP address`},
 		"negative interval":      {[]string{"status", "--interval", "-1s"}, 2, `interval "-1s": this is no length of time`},
 		"watch without interval": {[]string{"drops", "--watch", "--interval", "0", "--socket", socket}, 2, "--watch needs an interval above 0"},
 		"bad grouping":           {[]string{"drops", "--by", "colour", "--socket", socket}, 2, `--by "colour": rows can be merged by port or by reason`},
@@ -227,6 +229,7 @@ func TestSettingsFromTheEnvironment(t *testing.T) {
 	t.Setenv("SLUICE_SOCKET", socket)
 	t.Setenv("SLUICE_OUTPUT", "json")
 	t.Setenv("SLUICE_INTERVAL", "0")
+	t.Setenv("OUTPUT", "xml") // somebody else's
 	got := sluiceWith(t, nil, "status")
 	assert.Equal(t, 0, got.code, got.err)
 	var doc struct{ WindowSeconds float64 }

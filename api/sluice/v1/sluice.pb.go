@@ -2519,7 +2519,7 @@ func (x *NextHopRequest) GetTarget() string {
 
 type NextHopResponse struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
-	Verdict           string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"` // "local", "remote", "gateway", "drop", ...
+	Verdict           string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"` // "local", "nvgre", "gateway" (the switch itself), "drop"
 	Reason            string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`   // of a drop; else empty
 	ReasonExplanation string                 `protobuf:"bytes,3,opt,name=reason_explanation,json=reasonExplanation,proto3" json:"reason_explanation,omitempty"`
 	Steps             []string               `protobuf:"bytes,4,rep,name=steps,proto3" json:"steps,omitempty"`                               // readable, in order
