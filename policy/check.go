@@ -213,7 +213,7 @@ func (k *checker) vport(v *VportConfig) {
 	if v.MAC == k.c.Dataplane.RouterMAC && !v.MAC.IsZero() {
 		k.problem(v, "mac", "mac is that of the router ("+v.MAC.String()+")", "use another one, or another dataplane.routerMAC")
 	}
-	if v.Uplink != "" && k.uplinks[v.Uplink] == nil {
+	if v.Uplink != "" && k.uplinks[v.Uplink] == nil && !k.unread("uplinks") {
 		k.problem(v, "uplink", "uplink "+v.Uplink+" is not defined", k.definedUplinks(v.Uplink))
 	}
 	seen := map[uint16]bool{}
@@ -226,9 +226,8 @@ func (k *checker) vport(v *VportConfig) {
 	if v.Subnet == "" {
 		return
 	}
-	scope := k.subnets[v.Subnet]
+	scope := k.scope(v, v.Subnet)
 	if scope == nil {
-		k.problem(v, "subnet", "subnet "+v.Subnet+" is not defined", k.definedSubnets(v.Subnet))
 		return
 	}
 	if scope.subnet.Prefix6.IsValid() && v.MTU > 0 && v.MTU < minMTU6 {
@@ -303,6 +302,21 @@ func (k *checker) bridgedMACs() {
 			taken[at] = holderOf(v)
 		}
 	}
+}
+
+// scope finds the subnet that o refers to; nil, and a problem reported, when there is none.
+func (k *checker) scope(o described, subnet string) *subnetScope {
+	scope := k.subnets[subnet]
+	if scope == nil && !k.unread("networks") {
+		k.problem(o, "subnet", "subnet "+subnet+" is not defined", k.definedSubnets(subnet))
+	}
+	return scope
+}
+
+// unread says that a section may be there under a key that is misspelt, or could not be read: what refers to it is not
+// to blame.
+func (k *checker) unread(section string) bool {
+	return k.c.partial && !k.c.has(section) || k.refused(k.c, section)
 }
 
 // definedUplinks says in a remedy what an uplink's name may have been meant to be.

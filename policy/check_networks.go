@@ -190,6 +190,9 @@ func (k *checker) nextHop(n *NetworkConfig, r *RouteConfig) {
 	}
 	for i := range n.Subnets {
 		s := &n.Subnets[i]
+		if s.partial || k.refused(s, "prefix") || k.refused(s, "prefix6") {
+			return // its prefix may be the one
+		}
 		if p := s.prefixOf(r.NextHop); p.IsValid() {
 			if what := notForVMs(p, r.NextHop); what != "" {
 				k.problem(r, "nextHop", fmt.Sprintf("next hop %s is the %s of subnet %s", r.NextHop, what, s.Name), "name a VM of the network")

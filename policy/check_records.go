@@ -150,14 +150,11 @@ func (k *checker) records() {
 		if r.Subnet == "" {
 			continue
 		}
-		scope := k.subnets[r.Subnet]
-		if scope == nil {
-			k.problem(r, "subnet", "subnet "+r.Subnet+" is not defined", k.definedSubnets(r.Subnet))
-			continue
+		if scope := k.scope(r, r.Subnet); scope != nil {
+			scope.addRecord(k, r)
 		}
-		scope.addRecord(k, r)
 	}
-	if len(k.c.Records) > 0 && !k.anyPA() {
+	if len(k.c.Records) > 0 && !k.anyPA() && !k.unread("uplinks") {
 		first := &k.c.Records[0]
 		k.problem(first, "pa", fmt.Sprintf("%s in records, but no uplink has a provider address to send from", count(len(k.c.Records), "VM of another host", "VMs of other hosts")),
 			"add providerAddresses: [172.16.1.1/24] to an uplink")
@@ -168,7 +165,7 @@ func (k *checker) records() {
 func (k *checker) anyPA() bool {
 	for i := range k.c.Uplinks {
 		u := &k.c.Uplinks[i]
-		if len(u.ProviderAddresses) > 0 || k.refused(u, "providerAddresses") {
+		if len(u.ProviderAddresses) > 0 || u.partial || k.refused(u, "providerAddresses") {
 			return true
 		}
 	}

@@ -60,7 +60,7 @@ func Compare(prev, next *Snapshot) Delta {
 			c.compareRecords(sub, old)
 		}
 	}
-	if c.touchesNextHop(prev) || c.touchesNextHop(next) {
+	if c.touchesNextHop() {
 		return Delta{All: true}
 	}
 	return c.delta()
@@ -172,14 +172,14 @@ func (c *comparison) note(s *Subnet, r *Record) {
 	c.macs[MACKey{s.VSID, r.MAC}] = true
 }
 
-// touchesNextHop reports whether a noted address is the next hop of a route. A flow that takes the route was filed
-// under its own target, so only a full renewal reaches it.
-func (c *comparison) touchesNextHop(s *Snapshot) bool {
+// touchesNextHop reports whether a noted address is the next hop of a route; both snapshots have the same routes. A flow
+// that takes the route was filed under its own target, so only a full renewal reaches it.
+func (c *comparison) touchesNextHop() bool {
 	if len(c.addrs) == 0 {
 		return false
 	}
-	for i := range s.Domains {
-		d := &s.Domains[i]
+	for i := range c.next.Domains {
+		d := &c.next.Domains[i]
 		for j := range d.Routes {
 			if c.addrs[AddrKey{d.RDID, d.Routes[j].NextHop}] {
 				return true

@@ -50,7 +50,7 @@ func (c Change) String() string {
 		s += ": " + c.Detail
 	}
 	if c.Effect == EffectRestart {
-		s += " (takes effect when the daemon is restarted)"
+		s += " (apply refuses it: restart the daemon with this file)"
 	}
 	return s
 }

@@ -17,14 +17,14 @@ func TestDiff(t *testing.T) {
 			"{ca: 10.0.0.7, subnet: red-web, pa: 172.16.1.2, mac: 02-00-00-00-02-07} # the gateway"}, nil},
 		{"host and daemon", edits{"host: {name: host-a}", "host: {name: host-z}\ndaemon: {logLevel: debug, logFormat: json}"}, []string{
 			"policy: modify host: name host-a -> host-z",
-			"restart: modify daemon: logLevel info -> debug, logFormat text -> json (takes effect when the daemon is restarted)"}},
+			"restart: modify daemon: logLevel info -> debug, logFormat text -> json (apply refuses it: restart the daemon with this file)"}},
 		{"dataplane", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {workers: 2, cores: [1, 2], flowIdle: 2m}"}, []string{
-			"restart: modify dataplane: workers auto -> 2, cores - -> 1 2, flowIdle 1m -> 2m (takes effect when the daemon is restarted)"}},
+			"restart: modify dataplane: workers auto -> 2, cores - -> 1 2, flowIdle 1m -> 2m (apply refuses it: restart the daemon with this file)"}},
 		{"router MAC alone needs no restart", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {routerMAC: 02:00:00:00:00:aa}"}, []string{
 			"policy: modify dataplane: routerMAC 02:15:5d:00:00:01 -> 02:00:00:00:00:aa"}},
 		{"uplink's device", edits{"{driver: af_packet, interface: eth1}", "{driver: af_packet, interface: eth2}", `"0000:03:00.0"}`, `"0000:03:00.0"}, mtu: 1600, queues: 2`}, []string{
 			"device: modify uplink up0: device af_packet eth1 -> af_packet eth2",
-			"device: modify uplink up1: queues 1 -> 2, mtu of the device -> 1600"}},
+			"restart: modify uplink up1: queues 1 -> 2, mtu of the device -> 1600 (apply refuses it: restart the daemon with this file)"}},
 		{"uplink's addresses", edits{"172.16.1.1/24], gateway: 172.16.1.254", "172.16.1.1/24, 172.16.3.1/24]"}, []string{
 			"policy: modify uplink up0: providerAddresses 172.16.1.1/24 -> 172.16.1.1/24 172.16.3.1/24, gateway 172.16.1.254 -> -"}},
 		{"vport's MTU and MAC", edits{"mac: 02:00:00:00:01:01, subnet: red-web", "mac: 02:00:00:00:01:0a, mtu: 1400, subnet: red-web"}, []string{

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -78,5 +79,61 @@ func refuse(t *testing.T, cases []refusal) {
 			assert.Equal(t, tt.want, got)
 			assert.Equal(t, "bad.yaml:"+strings.Join(tt.want, "\nbad.yaml:"), err.Error())
 		})
+	}
+}
+
+// TestOneMistakeOneProblem: what could not be read is reported once, and not again by all that rests on it.
+func TestOneMistakeOneProblem(t *testing.T) {
+	refuse(t, []refusal{
+		{"networks misspelt", edits{"networks:", "networcks:"}, []string{
+			`10: unknown key "networcks" (did you mean networks?)`,
+		}},
+		{"uplinks misspelt", edits{"uplinks:", "uplink:"}, []string{
+			`2: unknown key "uplink" (did you mean uplinks?)`,
+		}},
+		{"prefix", edits{`6001, prefix: 10.0.0.0/24`, `6001, prefix: 10.0.0.0/33`}, []string{
+			`13: subnet red-web: prefix is "10.0.0.0/33", not an IP prefix (write for example 10.0.0.0/24 or 2001:db8:1::/64)`,
+		}},
+		{"provider address", edits{"172.16.1.1/24", "172.16.1.1/240"}, []string{
+			`3: uplink up0: providerAddresses[0] is "172.16.1.1/240", not an IP prefix (write for example 10.0.0.0/24 or 2001:db8:1::/64)`,
+		}},
+		{"device", edits{"name: red-vm1, device: {driver: tap}", "name: red-vm1, device: tap"}, []string{
+			`6: vport red-vm1: device is "tap", not a mapping (write device: {driver: ...})`,
+		}},
+		{"records", edits{"  - {subnet: red-web, ca: 10.0.0.7", "    {subnet: red-web, ca: 10.0.0.7", "  - {subnet: red-web, mac: 02:00:00:00:02:08, pa: 172.16.2.2}\n", ""}, []string{
+			`23: records is a mapping, not a list (put "- " before each entry)`,
+		}},
+		{"name", edits{"- name: red\n", "- name: -red\n"}, []string{
+			`11: network 1: name is "-red" (a name may hold letters, digits, '-', '_' and '.', and begins with a letter or digit)`,
+		}},
+	})
+}
+
+func TestTooManyUplinks(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("host: {name: a}\nuplinks:\n")
+	for i := range maxUplinks + 2 {
+		fmt.Fprintf(&b, "  - {name: up%d, device: {devargs: net_null%d}}\n", i, i)
+	}
+	_, err := Parse("bad.yaml", []byte(b.String()))
+	assert.EqualError(t, err, "bad.yaml:35: uplink up32: 34 uplinks are configured; the switch has room for 32 (remove some)")
+}
+
+// TestRemediesForNames: a wrong reference tells what there is, as long as that helps.
+func TestRemediesForNames(t *testing.T) {
+	subnets := func(n int) string {
+		var b strings.Builder
+		b.WriteString("host: {name: a}\nvports:\n  - {name: v, device: {driver: tap}, mac: 02:00:00:00:00:01, subnet: nowhere}\nnetworks:\n  - name: n\n    subnets:\n")
+		for i := range n {
+			fmt.Fprintf(&b, "      - {name: s%d, vsid: %d, prefix: 10.0.%d.0/24}\n", i, 5000+i, i)
+		}
+		return strings.TrimSuffix(b.String(), "    subnets:\n")
+	}
+	for n, remedy := range map[int]string{
+		0: "define it under subnets", 1: "define it under subnets, or use s0", 3: "define it under subnets, or use s0, s1 or s2",
+		9: "define it under subnets, or use one of the 9 there",
+	} {
+		_, err := Parse("bad.yaml", []byte(subnets(n)))
+		assert.EqualError(t, err, "bad.yaml:3: vport v: subnet nowhere is not defined ("+remedy+")")
 	}
 }

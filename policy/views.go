@@ -54,8 +54,8 @@ func uplinksOf(c *Config) []view {
 		}
 		views[i] = view{u.Name, []property{
 			prop("device", u.Device, EffectDevice),
-			prop("queues", u.Queues, EffectDevice),
-			prop("mtu", mtu, EffectDevice),
+			prop("queues", u.Queues, EffectRestart),
+			prop("mtu", mtu, EffectRestart),
 			prop("providerAddresses", listed(u.ProviderAddresses), EffectPolicy),
 			prop("gateway", gateway, EffectPolicy),
 		}}
@@ -72,8 +72,8 @@ func vportsOf(c *Config) []view {
 		v := &c.Vports[i]
 		views[i] = view{v.Name, []property{
 			prop("device", v.Device, EffectDevice),
-			prop("persist", v.Device.Persist, EffectDevice),
-			prop("queues", v.Queues, EffectDevice),
+			prop("persist", v.Device.Persist, EffectRestart),
+			prop("queues", v.Queues, EffectRestart),
 			prop("mac", v.MAC, EffectDevice),
 			prop("mtu", v.MTU, EffectDevice),
 			prop("subnet", v.Subnet, EffectPolicy),
