@@ -15,8 +15,13 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 		return f.drop(reason)
 	}
 	uplink := f.port.Uplink
-	if f.port.Kind == policy.PortUplink {
+	switch {
+	case f.port.Kind == policy.PortUplink:
 		uplink = f.in
+	case f.srcMAC == f.snap.Port(uplink).MAC:
+		return f.drop(ReasonSourceMACSpoof)
+	case f.snap.LocalPA(f.src) != nil: // it could speak as this host to all others
+		return f.drop(ReasonSourceAddrSpoof)
 	}
 	br := f.snap.Bridges[policy.BridgeID(uplink, vlan)]
 	if br == nil {

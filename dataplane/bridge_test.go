@@ -66,6 +66,11 @@ func TestPassThrough(t *testing.T) {
 	arp := frames.ARPRequest(wireMAC, "192.168.1.1", "192.168.1.2")
 	frames.EqualAll(t, [][]byte{arp}, r.send("up0", arp)["thru"], "ARP for others than the host passes")
 	r.dropped("thru", taggedWith(300, thruMAC, wireMAC), ReasonVLANNotAllowed)
+
+	asHost := frames.NVGRE(thruMAC, hostBMAC, hostAPA, hostBPA, 6001, 0, toFar(1))
+	r.dropped("thru", asHost, ReasonSourceAddrSpoof)
+	r.dropped("thru", untagged(uplinkMAC, wireMAC), ReasonSourceMACSpoof)
+	r.dropped("thru", frames.GratuitousARP(thruMAC, hostAPA), ReasonNeighbourSpoof)
 	r.balanced()
 }
 

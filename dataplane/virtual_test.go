@@ -234,6 +234,18 @@ func TestDecapsulate(t *testing.T) {
 	r.balanced()
 }
 
+func TestForgedPacketFirst(t *testing.T) {
+	r := newRig(t, 1)
+	inner := frames.Ping(redFar, redVM1, "10.0.0.7", "10.0.0.5", 1, 1)
+	forged := frames.NVGRE(hostBMAC, uplinkMAC, "172.16.1.9", hostAPA, 6001, 77, inner)
+	good := frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 77, inner)
+	for range 3 {
+		r.dropped("up0", forged, ReasonProviderSpoof)
+		frames.EqualAll(t, [][]byte{inner}, r.send("up0", good)["red-vm1"], "the true sender is heard")
+	}
+	r.balanced()
+}
+
 func TestECNOnDecapsulation(t *testing.T) {
 	r := newRig(t, 1)
 	inner := func(ecn uint8) []byte {
