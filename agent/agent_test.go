@@ -207,18 +207,18 @@ func TestApplyThatFailsChangesNothing(t *testing.T) {
 		{name: "first device does not open", text: changed, deed: "open vm8", err: "vport vm8: it is broken"},
 		{name: "second device does not open", text: changed, deed: "open vm9", err: "vport vm9: it is broken"},
 		{name: "device does not take its MTU", text: changed, deed: "reconfigure vm5", err: "vport vm5: set address"},
-		{name: "workers", text: "dataplane: {workers: 1}\n" + changed, err: "dataplane.workers cannot change while sluiced runs", is: agent.ErrRefused},
+		{name: "workers", text: "dataplane: {workers: 1}\n" + changed, err: "this cannot change while sluiced runs: dataplane: workers auto -> 1", is: agent.ErrRefused},
 		{
 			name: "several that need a restart", is: agent.ErrRefused,
 			text: "dataplane: {flowIdle: 5s}\n" + strings.Replace(changed, `metrics: "off"`, `metrics: "off", logLevel: debug`, 1),
-			err:  "daemon.logLevel, dataplane.flowIdle cannot change",
+			err:  "this cannot change while sluiced runs: daemon: logLevel info -> debug; dataplane: flowIdle 1m -> 5s",
 		},
 		{
 			name: "interface in use", is: agent.ErrRefused,
 			text: strings.Replace(strings.Replace(changed, "name: vm5,", "name: vm50,", 1), "driver: tap", "driver: tap, interface: vm5", 1),
 			err:  "interface vm5 is still in use by vport vm5",
 		},
-		{name: "larger than the pool's packets", text: strings.Replace(changed, "mtu: 1600", "mtu: 9000", 1), err: "restart sluiced", is: agent.ErrRefused},
+		{name: "larger than the pool's packets", text: strings.Replace(changed, "mtu: 1400", "mtu: 9000", 1), err: "restart sluiced", is: agent.ErrRefused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, d := start(t, withVMs(5, 6))

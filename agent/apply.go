@@ -56,7 +56,7 @@ func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
 	res := &Result{
 		Changes: policy.Diff(now.Config, wanted.config), Warnings: wanted.config.Warnings(), Revision: now.Revision, Hash: hash(wanted.text),
 	}
-	if err := restartNeeded(now.Config, wanted.config); err != nil {
+	if err := restartNeeded(res.Changes); err != nil {
 		return nil, err
 	}
 	if dryRun {

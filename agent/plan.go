@@ -40,13 +40,16 @@ func (s portSpec) thing() string {
 	return "device " + device
 }
 
-// difference says in words why the running port cannot become s in place; "" if it can, or is s already.
+// difference says in words why the running port cannot become s in place; "" if it can, or is s already. A NIC would have
+// to be stopped for another MTU or number of queues, and a tap made anew for another number.
 func (s portSpec) difference(running portSpec) string {
 	switch {
 	case s.uplink != nil && s.uplink.DevArgs != running.uplink.DevArgs:
 		return fmt.Sprintf("device arguments from %s to %s", running.uplink.DevArgs, s.uplink.DevArgs)
 	case s.uplink != nil && s.uplink.RxQueues != running.uplink.RxQueues:
 		return fmt.Sprintf("queues from %d to %d", running.uplink.RxQueues, s.uplink.RxQueues)
+	case s.uplink != nil && s.uplink.MTU != running.uplink.MTU:
+		return fmt.Sprintf("MTU from %d to %d", running.uplink.MTU, s.uplink.MTU)
 	case s.tap != nil && s.tap.Queues != running.tap.Queues:
 		return fmt.Sprintf("queues from %d to %d", running.tap.Queues, s.tap.Queues)
 	case s.tap != nil && s.tap.Persist != running.tap.Persist:

@@ -35,12 +35,14 @@ func TestMakePlan(t *testing.T) {
 		{name: "nothing to do", running: []portSpec{up, a}, wanted: []portSpec{a, up}},
 		{name: "add and remove", running: []portSpec{up, a}, wanted: []portSpec{up, b}, open: []string{"b"}, close: []string{"a"}},
 		{
-			name: "address and MTU change in place", running: []portSpec{up, a},
-			wanted: []portSpec{
-				uplinkSpec("up0", "net_af_packet0,iface=eth1", func(s *UplinkSpec) { s.MTU = 9000 }),
-				tapSpec("a", func(s *TapSpec) { s.MAC[5] = 7 }),
-			},
-			change: []string{"up0", "a"},
+			name: "address and MTU change in place", running: []portSpec{up, a, b},
+			wanted: []portSpec{up, tapSpec("a", func(s *TapSpec) { s.MAC[5] = 7 }), tapSpec("b", func(s *TapSpec) { s.MTU = 9000 })},
+			change: []string{"a", "b"},
+		},
+		{
+			name: "uplink's MTU", running: []portSpec{up},
+			wanted: []portSpec{uplinkSpec("up0", "net_af_packet0,iface=eth1", func(s *UplinkSpec) { s.MTU = 9000 })},
+			err:    "uplink up0: MTU from 1600 to 9000 takes a restart",
 		},
 		{
 			name: "another interface is another device", running: []portSpec{a},

@@ -3,7 +3,6 @@ package agent
 import (
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/sluicenet/sluice/dataplane"
@@ -66,32 +65,19 @@ func namespaceName(ns string) string {
 	return ns
 }
 
-// restartNeeded refuses what only takes effect when the daemon starts, with all of it in one message.
-func restartNeeded(now, wanted *policy.Config) error {
-	var fields []string
-	differ := func(field string, same bool) {
-		if !same {
-			fields = append(fields, field)
+// restartNeeded refuses what only takes effect when the daemon starts. Ports are left to the plan, which knows more.
+func restartNeeded(changes []policy.Change) error {
+	var late []string
+	for _, c := range changes {
+		if c.Effect == policy.EffectRestart && c.Kind != "uplink" && c.Kind != "vport" {
+			late = append(late, c.Kind+": "+c.Detail)
 		}
 	}
-	a, b := &now.Daemon, &wanted.Daemon
-	differ("daemon.socket", a.Socket == b.Socket)
-	differ("daemon.metrics", a.Metrics == b.Metrics)
-	differ("daemon.logLevel", a.LogLevel == b.LogLevel)
-	differ("daemon.logFormat", a.LogFormat == b.LogFormat)
-	c, d := &now.Dataplane, &wanted.Dataplane
-	differ("dataplane.workers", c.Workers == d.Workers)
-	differ("dataplane.cores", slices.Equal(c.Cores, d.Cores))
-	differ("dataplane.hugepages", c.Hugepages == d.Hugepages)
-	differ("dataplane.idleSleep", c.IdleSleep == d.IdleSleep)
-	differ("dataplane.flowIdle", c.FlowIdle == d.FlowIdle)
-	differ("dataplane.macAge", c.MACAge == d.MACAge)
-	differ("dataplane.flowsPerQueue", c.FlowsPerQueue == d.FlowsPerQueue)
-	if len(fields) == 0 {
+	if len(late) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s cannot change while sluiced runs; restart it with this file, or leave them as they are",
-		ErrRefused, strings.Join(fields, ", "))
+	return fmt.Errorf("%w: this cannot change while sluiced runs: %s; restart it with this file, or leave it as it is",
+		ErrRefused, strings.Join(late, "; "))
 }
 
 func switchConfig(o Options) dataplane.Config {
