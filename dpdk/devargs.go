@@ -64,6 +64,10 @@ func ringSlot(frameSize int) int {
 }
 
 // afPacket completes the arguments for af_packet: queues, and slots that frames up to the MTU fit in.
+//
+// The driver has the kernel reassemble IP fragments (PACKET_FANOUT_FLAG_DEFRAG, which cannot be undone): a packet that
+// was fragmented on the wire arrives as one frame, cut to the slot. NVGRE is not concerned, since its outer packets are
+// never fragmented; fragments for VLAN and pass-through ports are. net_af_xdp and NICs driven by DPDK do not do this.
 func (d *devargs) afPacket(queues, mtu int) error {
 	d.setDefault("qpairs", strconv.Itoa(max(1, queues)))
 	slot := ringSlot(mtu + l2Overhead)

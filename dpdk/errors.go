@@ -52,7 +52,7 @@ func rteErrno() error {
 }
 
 // classify finds the sentinel that fits a failure of DPDK: by what it logged, then by its code.
-func classify(code error, log string) (sentinel error, remedy string) {
+func classify(code error, log string) (remedy string, sentinel error) {
 	for _, c := range []struct {
 		text, remedy string
 		sentinel     error
@@ -70,28 +70,28 @@ func classify(code error, log string) (sentinel error, remedy string) {
 		{"Cannot allocate memory", "give the switch more hugepages or memory", ErrNoMemory},
 	} {
 		if strings.Contains(log, c.text) {
-			return c.sentinel, c.remedy
+			return c.remedy, c.sentinel
 		}
 	}
 	switch {
 	case errors.Is(code, syscall.EPERM), errors.Is(code, syscall.EACCES):
-		return ErrPermission, "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK"
+		return "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK", ErrPermission
 	case errors.Is(code, syscall.EBUSY):
-		return ErrBusy, "stop the other process that has it"
+		return "stop the other process that has it", ErrBusy
 	case errors.Is(code, syscall.EEXIST):
-		return ErrBusy, "give it another name, or close the device that has this one"
+		return "give it another name, or close the device that has this one", ErrBusy
 	case errors.Is(code, syscall.ENOMEM):
-		return ErrNoMemory, "give the switch more hugepages or memory"
+		return "give the switch more hugepages or memory", ErrNoMemory
 	case errors.Is(code, syscall.ENODEV), errors.Is(code, syscall.ENOENT):
-		return ErrNoDevice, "`ip link` and `dpdk-devbind.py --status` list what is there"
+		return "`ip link` and `dpdk-devbind.py --status` list what is there", ErrNoDevice
 	}
-	return nil, ""
+	return "", nil
 }
 
 // failure tells what DPDK refused: object and verb, the cause with DPDK's own log lines, the remedy if one is known.
 func failure(what string, code error, log string) error {
 	log = lastLines(log, 3)
-	sentinel, remedy := classify(code, log)
+	remedy, sentinel := classify(code, log)
 	switch {
 	case sentinel == nil && log == "":
 		return fmt.Errorf("%s: %w", what, code)

@@ -1,6 +1,9 @@
 package dpdk
 
 import (
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,4 +199,55 @@ func TestPollListMistakes(t *testing.T) {
 	p.RemoveRx(99)
 	p.ClearTx(0)
 	p.ClearTx(99)
+}
+
+// Three workers send to one transmit queue, whose ring is made for a single producer: only the lock keeps it whole.
+func TestSharedTransmitQueue(t *testing.T) {
+	pool := newPool(t, 4096, 64)
+	d := newUplink(t, pool, unique("net_ring"), 1)
+	const workers, rounds = 3, 2000
+	var wg sync.WaitGroup
+	var sent atomic.Int64
+	for n := range workers {
+		p, err := NewPoller(pool)
+		require.NoError(t, err)
+		require.NoError(t, p.SetTx(uint32(n), d.Handle(), 0, true))
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer p.Close()
+			if err := p.Start(); err != nil {
+				t.Error(err)
+				return
+			}
+			flush(p)
+			for range rounds {
+				run := send(t, p, uint32(n), frame(60, byte(n)), frame(60, byte(n)))
+				flush(p)
+				sent.Add(int64(run.Sent))
+			}
+		})
+	}
+	p := newPoller(t, pool)
+	require.NoError(t, p.AddRx(d.Handle(), 0, 0))
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	received, io := int64(0), p.IO()
+	for ended := false; !ended || io.NumRx > 0; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+		io.RxBudget = packet.MaxRx
+		p.Poll()
+		received += int64(io.NumRx)
+		for _, m := range io.Rx[:io.NumRx] {
+			require.EqualValues(t, 60, m.PktLen)
+			require.Less(t, m.Data()[59], byte(workers))
+		}
+		freeRx(p)
+	}
+	flush(p)
+	require.Equal(t, sent.Load(), received)
+	require.NotZero(t, received)
 }
