@@ -18,7 +18,7 @@ LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 # Three sorts of packages. CGO links with DPDK. E2E makes network namespaces. All others must build and pass without cgo,
 # as anybody, on any machine.
-CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced|cmd/sluice-pktgen)(/|$$)
+CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced)(/|$$)
 E2E_ROOMS := ^$(MODULE)/(demo|e2e)(/|$$)
 CGO        = $$($(GO) list ./... | grep -E '$(CGO_ROOMS)')
 E2E        = $$($(GO) list ./... | grep -E '$(E2E_ROOMS)')
