@@ -94,6 +94,12 @@ func TestStatusThatIsNotWell(t *testing.T) {
 	assert.NotContains(t, out, "WORKER")
 }
 
+func TestPairsOfSeveralLines(t *testing.T) {
+	s := &Screen{}
+	s.Pairs([2]string{"name", "one\ntwo"}, [2]string{"long name", ""}, [2]string{"x", "y"})
+	assert.Equal(t, "name  one\n      two\nx     y\n", s.buf.String())
+}
+
 func TestAccountingVerdict(t *testing.T) {
 	s := &Screen{}
 	assert.Equal(t, "adds up", Counters{RxPackets: 10, Created: 2, Sent: 5, Consumed: 1, Dropped: 4, Queued: 2}.verdict(s))

@@ -46,9 +46,9 @@ func (n *NextHop) Draw(s *Screen) {
 	if n.VSID != 0 {
 		vsid = fmt.Sprint(n.VSID)
 	}
-	color := Good
+	color, mac := Good, n.MAC
 	if n.Dropped() {
-		color = Bad
+		color, mac = Bad, ""
 	}
 	reason := n.Reason
 	if n.Explanation != "" {
@@ -59,5 +59,5 @@ func (n *NextHop) Draw(s *Screen) {
 		hop += " at " + firstOf(n.NextHopMAC, "a MAC not known yet")
 	}
 	s.Pairs([2]string{"verdict", s.Paint(color, n.Verdict)}, [2]string{"reason", reason}, [2]string{"vport", n.Vport}, [2]string{"uplink", n.Uplink},
-		[2]string{"provider address", n.PA}, [2]string{"next hop", hop}, [2]string{"VSID", vsid}, [2]string{"inner MAC", n.MAC})
+		[2]string{"provider address", n.PA}, [2]string{"next hop", hop}, [2]string{"VSID", vsid}, [2]string{"inner MAC", mac})
 }

@@ -149,7 +149,8 @@ func (s *Screen) Gap() {
 	}
 }
 
-// Pairs writes "name  value" lines in two columns; pairs without a value are left out.
+// Pairs writes "name  value" lines in two columns; pairs without a value are left out, values of several lines stay in
+// their column.
 func (s *Screen) Pairs(pairs ...[2]string) {
 	width := 0
 	for _, p := range pairs {
@@ -159,7 +160,7 @@ func (s *Screen) Pairs(pairs ...[2]string) {
 	}
 	for _, p := range pairs {
 		if p[1] != "" {
-			s.Line("%-*s  %s", width, p[0], p[1])
+			s.Line("%-*s  %s", width, p[0], strings.ReplaceAll(p[1], "\n", "\n"+strings.Repeat(" ", width+2)))
 		}
 	}
 }

@@ -122,7 +122,7 @@ func TestFindings(t *testing.T) {
 		"core offline": {config: "dataplane: {cores: [7]}\n",
 			want: Finding{"cpu", Fail, "dataplane.cores: core 7 is not online", "name cores out of 0-3 in dataplane.cores"}},
 		"core not isolated": {config: "dataplane: {cores: [0, 1, 2]}\n",
-			want: Finding{"cpu", Warn, "worker cores 0-1 are not isolated: the kernel runs other work on them, which costs latency",
+			want: Finding{"cpu", Warn, "workers run on 3 cores, not isolated: 0-1: the kernel has other work for them, which costs latency",
 				"add isolcpus=0-1 nohz_full=0-1 rcu_nocbs=0-1 to GRUB_CMDLINE_LINUX in /etc/default/grub, then: update-grub && reboot"}},
 		"governor": {setup: func(_ *Host, f *fakesys.Tree) {
 			f.File("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")

@@ -52,7 +52,7 @@ func (x *examination) cpu() {
 	if len(loose) > 0 {
 		list := formatList(loose)
 		x.warn("cpu", fmt.Sprintf("add isolcpus=%s nohz_full=%s rcu_nocbs=%s to GRUB_CMDLINE_LINUX in /etc/default/grub, then: update-grub && reboot", list, list, list),
-			"worker cores %s are not isolated: the kernel runs other work on them, which costs latency", list)
+			"workers run on %s, not isolated: %s: the kernel has other work for them, which costs latency", plural(len(x.config.Dataplane.Cores), "core"), list)
 	}
 	if governor := x.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); governor == "powersave" {
 		x.warn("cpu", "echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor", "the frequency governor is powersave")

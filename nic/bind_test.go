@@ -72,6 +72,10 @@ func TestBindRefuses(t *testing.T) {
 		"default route through a bond": {id: "eno1", says: []string{"network card 0000:05:00.0 (eno1)", "it carries the default route (through bond0), and it belongs to bond0", "--force"}},
 		"session": {id: "ens4", setup: func(s *System, _ *fakesys.Tree) { s.Session = "192.168.9.9 50000 192.168.7.1 22" },
 			says: []string{"your session from 192.168.9.9", "--force"}},
+		"interface in another namespace": {id: "03:00.0", setup: func(_ *System, f *fakesys.Tree) {
+			f.Remove("sys/class/net/enp3s0f0")
+			f.Remove(dev + "0000:03:00.0/net")
+		}, says: []string{"0000:03:00.0 (enp3s0f0): its interface is not in this network namespace", "--force"}},
 		"virtual functions": {id: "03:00.0", setup: func(_ *System, f *fakesys.Tree) { f.File(dev+"0000:03:00.0/sriov_numvfs", "4") },
 			says: []string{"its 4 virtual functions would vanish"}},
 		"no such driver":       {id: "03:00.0", o: Options{Driver: "ixgbe"}, says: []string{"driver ixgbe", "vfio-pci, uio_pci_generic, igb_uio"}},

@@ -97,6 +97,10 @@ func (s *System) List() ([]Card, error) {
 		for _, i := range c.Interfaces {
 			c.Protected = append(c.Protected, guard[i]...)
 		}
+		if len(c.Interfaces) == 0 && c.Driver != "" && !c.DPDK {
+			// What it carries cannot be seen from here: in a container it may well be the host's way out.
+			c.Protected = append(c.Protected, "its interface is not in this network namespace")
+		}
 		cards = append(cards, c)
 	}
 	return cards, nil
