@@ -41,7 +41,8 @@ func check(c *Config, d *decoder) {
 		k.uplink(&c.Uplinks[i])
 	}
 	if n := len(c.Uplinks); n > maxUplinks {
-		k.problem(&c.Uplinks[maxUplinks], "", fmt.Sprintf("%d uplinks are configured; the switch has room for %d", n, maxUplinks), "remove some")
+		k.problem(&c.Uplinks[maxUplinks], "", fmt.Sprintf("%d uplinks are configured; the switch has room for %d", n, maxUplinks),
+			"remove some")
 	}
 	k.networks()
 	for i := range c.Vports {
@@ -120,7 +121,8 @@ func (k *checker) dataplane() {
 	seen := map[int]bool{}
 	for i, core := range d.Cores {
 		if core != badCore && seen[core] {
-			k.problem(d, fmt.Sprintf("cores[%d]", i), fmt.Sprintf("core %d is listed twice", core), "give each worker a core of its own")
+			k.problem(d, fmt.Sprintf("cores[%d]", i), fmt.Sprintf("core %d is listed twice", core),
+				"give each worker a core of its own")
 		}
 		seen[core] = true
 	}
@@ -202,7 +204,8 @@ func (k *checker) vportInterface(v *VportConfig) bool {
 		return false
 	}
 	if what, _ := interfaceProblem(v.Device.Interface); what != "" && !v.has("device.interface") {
-		k.problem(v, "name", "the interface would have the vport's name, which "+what, "set device.interface, or use another name")
+		k.problem(v, "name", "the interface would have the vport's name, which "+what,
+			"set device.interface, or use another name")
 		return false
 	}
 	return true
@@ -211,7 +214,8 @@ func (k *checker) vportInterface(v *VportConfig) bool {
 func (k *checker) vport(v *VportConfig) {
 	k.attachment(v)
 	if v.MAC == k.c.Dataplane.RouterMAC && !v.MAC.IsZero() {
-		k.problem(v, "mac", "mac is that of the router ("+v.MAC.String()+")", "use another one, or another dataplane.routerMAC")
+		k.problem(v, "mac", "mac is that of the router ("+v.MAC.String()+")",
+			"use another one, or another dataplane.routerMAC")
 	}
 	if v.Uplink != "" && k.uplinks[v.Uplink] == nil && !k.unread("uplinks") {
 		k.problem(v, "uplink", "uplink "+v.Uplink+" is not defined", k.definedUplinks(v.Uplink))
@@ -247,18 +251,22 @@ func (k *checker) attachment(v *VportConfig) {
 			"keep subnet, or "+v.bridgeKeys())
 	case virtual || v.partial:
 	case !bridged && v.has("uplink"):
-		k.problem(v, "uplink", "the vport has an uplink, but neither vlan nor passThrough", "add vlan: <1-4094> or passThrough: true")
+		k.problem(v, "uplink", "the vport has an uplink, but neither vlan nor passThrough",
+			"add vlan: <1-4094> or passThrough: true")
 	case !bridged:
-		k.problem(v, "", "the vport belongs to no network", "add subnet: <name>, or uplink: <name> with vlan: <1-4094> or passThrough: true")
+		k.problem(v, "", "the vport belongs to no network",
+			"add subnet: <name>, or uplink: <name> with vlan: <1-4094> or passThrough: true")
 	case !v.has("uplink"):
 		k.problem(v, "", "the vport has "+v.bridgeKeys()+", but no uplink", "add uplink: <name>")
 	case v.has("vlan") && passThrough:
-		k.problem(v, "passThrough", "the vport has vlan and passThrough", "keep vlan for an access port; a pass-through port lists its VLANs in trunk")
+		k.problem(v, "passThrough", "the vport has vlan and passThrough",
+			"keep vlan for an access port; a pass-through port lists its VLANs in trunk")
 	case v.has("trunk") && !passThrough:
 		k.problem(v, "trunk", "the vport has a trunk, but not passThrough", "add passThrough: true")
 	}
 	if v.has("addresses") && !virtual {
-		k.problem(v, "addresses", "addresses are of a subnet, and the vport has none", "leave them out: the network behind the uplink gives addresses")
+		k.problem(v, "addresses", "addresses are of a subnet, and the vport has none",
+			"leave them out: the network behind the uplink gives addresses")
 	}
 }
 

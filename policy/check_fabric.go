@@ -31,7 +31,8 @@ func providerPrefix(dst *netip.Prefix) reader {
 		case a.Is6():
 			v.fail("is "+p.String()+": IPv6 provider addresses are not offered by this version", "use an IPv4 address")
 		case p.Bits() < minPrefixLen4:
-			v.fail(fmt.Sprintf("is %s, a prefix of %d bits", p, p.Bits()), fmt.Sprintf("give the length of the fabric's prefix, %d to 32", minPrefixLen4))
+			v.fail(fmt.Sprintf("is %s, a prefix of %d bits", p, p.Bits()),
+				fmt.Sprintf("give the length of the fabric's prefix, %d to 32", minPrefixLen4))
 		case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a == broadcast4:
 			v.fail("is "+a.String()+", which no host may have", "use a unicast address")
 		case isEdge(p, a):
@@ -88,7 +89,8 @@ func (k *checker) uplink(u *UplinkConfig) {
 		}
 		key := fmt.Sprintf("providerAddresses[%d]", i)
 		if other, double := k.ownPAs[p.Addr().String()]; double {
-			k.problem(u, key, "provider address "+p.Addr().String()+" is also that of "+other.String(), "give each uplink its own")
+			k.problem(u, key, "provider address "+p.Addr().String()+" is also that of "+other.String(),
+				"give each uplink its own")
 			continue
 		}
 		k.ownPAs[p.Addr().String()] = holderOf(u)
@@ -98,9 +100,11 @@ func (k *checker) uplink(u *UplinkConfig) {
 		inPrefix = true
 		switch {
 		case u.Gateway == p.Addr():
-			k.problem(u, "gateway", "gateway "+u.Gateway.String()+" is the uplink's own provider address", "give the address of the fabric's router")
+			k.problem(u, "gateway", "gateway "+u.Gateway.String()+" is the uplink's own provider address",
+				"give the address of the fabric's router")
 		case isEdge(p, u.Gateway):
-			k.problem(u, "gateway", fmt.Sprintf("gateway %s is the %s address of %s", u.Gateway, edgeName(p, u.Gateway), p.Masked()), "use "+usable(p))
+			k.problem(u, "gateway", fmt.Sprintf("gateway %s is the %s address of %s", u.Gateway, edgeName(p, u.Gateway), p.Masked()),
+				"use "+usable(p))
 		}
 	}
 	if u.Gateway.IsValid() && !inPrefix && !k.unreadPA(u) {
@@ -131,7 +135,8 @@ func (k *checker) peer(h *PeerConfig) {
 		key := fmt.Sprintf("providerAddresses[%d]", i)
 		if k.foreignPA(h, key, pa) {
 			if other, double := k.peers[pa.String()]; double {
-				k.problem(h, key, "provider address "+pa.String()+" is also that of "+other.String(), "an address belongs to one host: leave one out")
+				k.problem(h, key, "provider address "+pa.String()+" is also that of "+other.String(),
+					"an address belongs to one host: leave one out")
 				continue
 			}
 			k.peers[pa.String()] = holderOf(h)
@@ -149,7 +154,8 @@ func (k *checker) foreignPA(o described, key string, pa netip.Addr) bool {
 	for i := range k.c.Uplinks {
 		for _, p := range k.c.Uplinks[i].ProviderAddresses {
 			if p.IsValid() && isEdge(p, pa) {
-				k.problem(o, key, fmt.Sprintf("provider address %s is the %s address of %s", pa, edgeName(p, pa), p.Masked()), "use "+usable(p))
+				k.problem(o, key, fmt.Sprintf("provider address %s is the %s address of %s", pa, edgeName(p, pa), p.Masked()),
+					"use "+usable(p))
 				return false
 			}
 		}

@@ -66,7 +66,8 @@ func (k *checker) vsid(s *SubnetConfig, taken map[uint32]holder) {
 		k.problem(s, "vsid", "vsid 0 means not virtualised, and no subnet can have it", "use "+freeVSID(0, taken)+
 			"; for a port outside virtual subnets use uplink and passThrough")
 	case !packet.ValidVSID(s.VSID):
-		k.problem(s, "vsid", fmt.Sprintf("vsid %d is reserved (RFC 7637: 0 to 4095 and 16777215)", s.VSID), "use "+freeVSID(s.VSID, taken))
+		k.problem(s, "vsid", fmt.Sprintf("vsid %d is reserved (RFC 7637: 0 to 4095 and 16777215)", s.VSID),
+			"use "+freeVSID(s.VSID, taken))
 	case other != holderOf(s):
 		k.problem(s, "vsid", fmt.Sprintf("vsid %d is also that of %s", s.VSID, other), "use "+freeVSID(s.VSID, taken))
 	}
@@ -107,10 +108,20 @@ func (k *checker) prefix(s *SubnetConfig, key string, p netip.Prefix, n *Network
 	case a.Is4() && key == "prefix6":
 		k.problem(s, key, "prefix6 "+p.String()+" is IPv4", "write it as prefix")
 	case p.Bits() < low || p.Bits() > high:
-		k.problem(s, key, fmt.Sprintf("%s %s has a length of %d", key, p, p.Bits()), fmt.Sprintf("use /%d to /%d", low, high))
-	case a.IsMulticast() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 224) || !a.Is4() && a.IsUnspecified():
-		k.problem(s, key, key+" "+p.String()+" holds no addresses for VMs", "use a unicast prefix, for example 10.0.0.0/24 or 2001:db8:1::/64")
+		k.problem(s, key, fmt.Sprintf("%s %s has a length of %d", key, p, p.Bits()),
+			fmt.Sprintf("use /%d to /%d", low, high))
+	case !forVMs(a):
+		k.problem(s, key, key+" "+p.String()+" holds no addresses for VMs",
+			"use a unicast prefix, for example 10.0.0.0/24 or 2001:db8:1::/64")
 	}
+}
+
+// forVMs reports an address of a kind that VMs may have: of IPv4 classes A to C without the first network.
+func forVMs(a netip.Addr) bool {
+	if a.IsMulticast() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() {
+		return false
+	}
+	return a.Is6() || a.As4()[0] > 0 && a.As4()[0] < 224
 }
 
 // overlaps refuses subnets of one routing domain that share addresses: a target would be in both.
@@ -136,7 +147,8 @@ func (k *checker) overlaps(n *NetworkConfig, key string, prefix func(*SubnetConf
 		if late.number < early.number {
 			late, early = early, late
 		}
-		k.problem(late, key, fmt.Sprintf("%s %s overlaps %s of %s in network %s", key, prefix(late), prefix(early), holderOf(early), n.Name),
+		k.problem(late, key, fmt.Sprintf("%s %s overlaps %s of %s in network %s",
+			key, prefix(late), prefix(early), holderOf(early), n.Name),
 			"use disjoint prefixes inside a network; those of different networks may overlap")
 	}
 }
@@ -156,12 +168,14 @@ func (k *checker) routes(n *NetworkConfig) {
 		switch {
 		case !r.Prefix.IsValid():
 		case double:
-			k.problem(r, "prefix", "the same prefix and metric as "+other.String(), "of equal routes only the first is used: leave one out, or give it another metric")
+			k.problem(r, "prefix", "the same prefix and metric as "+other.String(),
+				"of equal routes only the first is used: leave one out, or give it another metric")
 		default:
 			taken[at] = holderOf(r)
 		}
 		if r.Subnet != "" && !slices.ContainsFunc(n.Subnets, func(s SubnetConfig) bool { return s.Name == r.Subnet }) {
-			k.problem(r, "subnet", fmt.Sprintf("subnet %s is not one of network %s", r.Subnet, n.Name), "name a subnet of the network, or leave it out")
+			k.problem(r, "subnet", fmt.Sprintf("subnet %s is not one of network %s", r.Subnet, n.Name),
+				"name a subnet of the network, or leave it out")
 		}
 		k.nextHop(n, r)
 	}
@@ -171,7 +185,8 @@ func (k *checker) routes(n *NetworkConfig) {
 func (k *checker) nextHop(n *NetworkConfig, r *RouteConfig) {
 	switch {
 	case r.has("nextHop") && r.has("gateway"):
-		k.problem(r, "gateway", "the route has a nextHop and a gateway", "keep nextHop for a VM of the network, or gateway for a provider address")
+		k.problem(r, "gateway", "the route has a nextHop and a gateway",
+			"keep nextHop for a VM of the network, or gateway for a provider address")
 		return
 	case r.partial:
 		return
@@ -185,7 +200,8 @@ func (k *checker) nextHop(n *NetworkConfig, r *RouteConfig) {
 		return
 	}
 	if r.Prefix.IsValid() && r.NextHop.Is4() != r.Prefix.Addr().Is4() {
-		k.problem(r, "nextHop", fmt.Sprintf("next hop %s is not of the same IP version as %s", r.NextHop, r.Prefix), "use one of the same version")
+		k.problem(r, "nextHop", fmt.Sprintf("next hop %s is not of the same IP version as %s", r.NextHop, r.Prefix),
+			"use one of the same version")
 		return
 	}
 	for i := range n.Subnets {
@@ -195,12 +211,14 @@ func (k *checker) nextHop(n *NetworkConfig, r *RouteConfig) {
 		}
 		if p := s.prefixOf(r.NextHop); p.IsValid() {
 			if what := notForVMs(p, r.NextHop); what != "" {
-				k.problem(r, "nextHop", fmt.Sprintf("next hop %s is the %s of subnet %s", r.NextHop, what, s.Name), "name a VM of the network")
+				k.problem(r, "nextHop", fmt.Sprintf("next hop %s is the %s of subnet %s", r.NextHop, what, s.Name),
+					"name a VM of the network")
 			}
 			return
 		}
 	}
-	k.problem(r, "nextHop", fmt.Sprintf("next hop %s is in no subnet of network %s", r.NextHop, n.Name), "name a VM of the network, or use gateway for a provider address")
+	k.problem(r, "nextHop", fmt.Sprintf("next hop %s is in no subnet of network %s", r.NextHop, n.Name),
+		"name a VM of the network, or use gateway for a provider address")
 }
 
 // prefixOf is the prefix of the subnet that holds a, the invalid one when none does.

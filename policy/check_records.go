@@ -35,7 +35,8 @@ func (s *subnetScope) addVport(k *checker, v *VportConfig) {
 		return
 	}
 	if other, double := s.macs[v.MAC]; double {
-		k.problem(v, "mac", fmt.Sprintf("mac %s is also that of %s in subnet %s", v.MAC, other, s.subnet.Name), "give each VM its own")
+		k.problem(v, "mac", fmt.Sprintf("mac %s is also that of %s in subnet %s", v.MAC, other, s.subnet.Name),
+			"give each VM its own")
 		return
 	}
 	s.macs[v.MAC] = macHolder{holder: holderOf(v)}
@@ -52,7 +53,8 @@ func (s *subnetScope) addRecord(k *checker, r *RecordConfig) {
 	other, double := s.macs[r.MAC]
 	switch {
 	case double && (other.host == "" || other.host != host && host != ""):
-		k.problem(r, "mac", fmt.Sprintf("mac %s is also that of %s in subnet %s", r.MAC, other, s.subnet.Name), "give each VM its own")
+		k.problem(r, "mac", fmt.Sprintf("mac %s is also that of %s in subnet %s", r.MAC, other, s.subnet.Name),
+			"give each VM its own")
 		return
 	case !double && host != "":
 		s.macs[r.MAC] = macHolder{holderOf(r), host}
@@ -75,7 +77,8 @@ func (s *subnetScope) addCA(k *checker, o described, key string, ca netip.Addr) 
 	p := s.subnet.prefixOf(ca)
 	switch {
 	case ca == linkLocalGateway.Netip():
-		k.problem(o, key, fmt.Sprintf("%s is the gateway of every subnet with IPv6", ca), "use an address inside "+s.prefixes())
+		k.problem(o, key, fmt.Sprintf("%s is the gateway of every subnet with IPv6", ca),
+			"use an address inside "+s.prefixes())
 	case !p.IsValid() && s.prefixes() == "":
 		return
 	case !p.IsValid() && s.whole(k, ca):
@@ -88,7 +91,8 @@ func (s *subnetScope) addCA(k *checker, o described, key string, ca netip.Addr) 
 			return
 		}
 		if other, double := s.cas[ca]; double {
-			k.problem(o, key, fmt.Sprintf("%s is also the address of %s in subnet %s", ca, other, s.subnet.Name), "give each VM its own")
+			k.problem(o, key, fmt.Sprintf("%s is also the address of %s in subnet %s", ca, other, s.subnet.Name),
+				"give each VM its own")
 			return
 		}
 		s.cas[ca] = holderOf(o)
@@ -145,7 +149,8 @@ func (k *checker) records() {
 			k.foreignPA(r, "pa", r.PA)
 		}
 		if r.MAC == k.c.Dataplane.RouterMAC && !r.MAC.IsZero() {
-			k.problem(r, "mac", "mac is that of the router ("+r.MAC.String()+")", "use another one, or another dataplane.routerMAC")
+			k.problem(r, "mac", "mac is that of the router ("+r.MAC.String()+")",
+				"use another one, or another dataplane.routerMAC")
 		}
 		if r.Subnet == "" {
 			continue
@@ -156,7 +161,8 @@ func (k *checker) records() {
 	}
 	if len(k.c.Records) > 0 && !k.anyPA() && !k.unread("uplinks") {
 		first := &k.c.Records[0]
-		k.problem(first, "pa", fmt.Sprintf("%s in records, but no uplink has a provider address to send from", count(len(k.c.Records), "VM of another host", "VMs of other hosts")),
+		k.problem(first, "pa", fmt.Sprintf("%s in records, but no uplink has a provider address to send from",
+			count(len(k.c.Records), "VM of another host", "VMs of other hosts")),
 			"add providerAddresses: [172.16.1.1/24] to an uplink")
 	}
 }

@@ -206,7 +206,8 @@ func namespaceProblem(s string) (what, remedy string) {
 		return "", ""
 	}
 	if strings.ContainsAny(s, "/ ") || s == "." || s == ".." || len(s) > 255 {
-		return "is " + shown(s) + ", neither a name nor an absolute path", "write the name that ip netns shows, or a path such as /proc/1234/ns/net"
+		return "is " + shown(s) + ", neither a name nor an absolute path",
+			"write the name that ip netns shows, or a path such as /proc/1234/ns/net"
 	}
 	return "", ""
 }
@@ -263,7 +264,8 @@ func pciAddress(dst *string) reader {
 		}
 		m := pciForm.FindStringSubmatch(strings.ToLower(s))
 		if m == nil {
-			v.fail("is "+shown(s)+", not a PCI address", `write domain:bus:device.function in quotes, for example "0000:03:00.0"`)
+			v.fail("is "+shown(s)+", not a PCI address",
+				`write domain:bus:device.function in quotes, for example "0000:03:00.0"`)
 			return
 		}
 		if m[1] == "" {

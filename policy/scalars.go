@@ -136,7 +136,8 @@ func duration(dst *time.Duration, low, high time.Duration) reader {
 		d, err := time.ParseDuration(s)
 		switch {
 		case err != nil && isDigits(s):
-			v.fail("is "+shown(s)+", which has no unit", "write for example "+withUnit(s, high)+"; units are us, ms, s, m, h")
+			v.fail("is "+shown(s)+", which has no unit",
+				"write for example "+withUnit(s, high)+"; units are us, ms, s, m, h")
 		case err != nil:
 			v.fail("is "+shown(s)+", not a time", "write a number and a unit, for example 100us, 20ms, 60s, 5m")
 		case d < low || d > high:

@@ -56,7 +56,8 @@ func (w *warner) fabricMTU(u *UplinkConfig, mtu int) {
 		for j := range w.c.Networks[i].Subnets {
 			s := &w.c.Networks[i].Subnets[j]
 			if vm := largest[s.Name]; vm+Overhead > mtu {
-				w.warn(u, "mtu", fmt.Sprintf("VMs of %s send up to %d bytes; NVGRE adds %d; uplink %s carries %d", s.Name, vm, Overhead, u.Name, mtu),
+				w.warn(u, "mtu", fmt.Sprintf("VMs of %s send up to %d bytes; NVGRE adds %d; uplink %s carries %d",
+					s.Name, vm, Overhead, u.Name, mtu),
 					fmt.Sprintf("set its mtu to %d or more, or the VMs' to %d", vm+Overhead, mtu-Overhead))
 			}
 		}
@@ -149,7 +150,8 @@ func (w *warner) routes() {
 						"remove the route, or make its prefix one outside the subnets")
 				}
 				if r.NextHop.IsValid() && s.prefixOf(r.NextHop).IsValid() && !known[key(s.Name, r.NextHop)] {
-					w.warn(r, "nextHop", fmt.Sprintf("no vport and no record has the next hop %s, so packets by this route are dropped", r.NextHop),
+					w.warn(r, "nextHop",
+						fmt.Sprintf("no vport and no record has the next hop %s, so packets by this route are dropped", r.NextHop),
 						"add a vport or a record with this address in subnet "+s.Name)
 				}
 			}
