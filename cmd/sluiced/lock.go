@@ -30,7 +30,7 @@ func lockSocket(socket string) (*os.File, error) {
 			who = "pid " + strings.TrimSpace(string(b))
 		}
 		f.Close()
-		return nil, fmt.Errorf("sluiced is already running on %s (%s); stop that one first, or give this one another --socket", socket, who)
+		return nil, fmt.Errorf("%w on %s (%s); stop that one first, or give this one another --socket", errRunning, socket, who)
 	}
 	if err != nil {
 		f.Close()
