@@ -41,23 +41,27 @@ func Open(prefix, dir string) (*Lab, error) {
 	if prefix == "" || strings.ContainsRune(prefix, '/') {
 		return nil, fmt.Errorf("lab prefix %q: it must be part of a file name, such as \"sluice-demo-\"", prefix)
 	}
+	file := filepath.Join(dir, "lock")
 	for {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("make run directory: %w", err)
 		}
-		lock, err := os.Open(dir)
+		lock, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+		if errors.Is(err, os.ErrNotExist) { // removed again in between
+			continue
+		}
 		if err != nil {
-			return nil, fmt.Errorf("open run directory: %w", err)
+			return nil, fmt.Errorf("open lock: %w", err)
 		}
 		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			lock.Close()
 			if errors.Is(err, unix.EWOULDBLOCK) {
 				return nil, fmt.Errorf("%s: %w", dir, ErrBusy)
 			}
-			return nil, fmt.Errorf("lock %s: %w", dir, err)
+			return nil, fmt.Errorf("lock %s: %w", file, err)
 		}
-		// The holder before us removes the directory while it holds the lock; then ours is a lock on nothing.
-		if sameFile(lock, dir) {
+		// The holder before us removes the file while it holds the lock; then ours is a lock on nothing.
+		if sameFile(lock, file) {
 			return &Lab{prefix: prefix, dir: dir, lock: lock}, nil
 		}
 		lock.Close()
