@@ -68,6 +68,9 @@ func Open(prefix, dir string) (*Lab, error) {
 	}
 }
 
+// lockPath is beside the directory: daemons lock the folders of their sockets themselves.
+func lockPath(dir string) string { return filepath.Clean(dir) + ".lock" }
+
 func sameFile(open *os.File, path string) bool {
 	a, errA := open.Stat()
 	b, errB := os.Stat(path)

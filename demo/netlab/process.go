@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,13 +21,14 @@ type Process struct {
 	Log  string // path of the log: standard output and standard error
 
 	cmd    *exec.Cmd
+	begin  int64 // where in the log this process's words begin
 	record string
 	done   chan struct{}
 	err    error
 }
 
 // Start runs argv inside the namespace, in a session of its own, so that a Ctrl-C at our terminal does not reach it: it
-// ends by Stop or Sweep. name names the log.
+// ends by Stop or Sweep. name names the log, to which a later process of the same name appends.
 func (n *Namespace) Start(name string, argv ...string) (*Process, error) {
 	p := &Process{Name: name, Log: n.lab.Path(name + ".log"), done: make(chan struct{})}
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
@@ -34,6 +36,9 @@ func (n *Namespace) Start(name string, argv ...string) (*Process, error) {
 		return nil, fmt.Errorf("open log of %s: %w", name, err)
 	}
 	defer log.Close()
+	if p.begin, err = log.Seek(0, io.SeekEnd); err != nil {
+		return nil, fmt.Errorf("open log of %s: %w", name, err)
+	}
 	p.cmd = command(context.Background(), argv)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := n.Do(p.cmd.Start); err != nil {
@@ -82,12 +87,13 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// LogTail returns the last lines of the log.
+// LogTail returns the last lines that the process has logged.
 func (p *Process) LogTail(lines int) string {
 	data, err := os.ReadFile(p.Log)
 	if err != nil {
 		return err.Error()
 	}
+	data = data[min(p.begin, int64(len(data))):]
 	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
 	if len(all) > lines {
 		all = all[len(all)-lines:]
