@@ -26,9 +26,10 @@ func (l *Lab) AddVeth(a *Namespace, nameA string, b *Namespace, nameB string, mt
 }
 
 // AddBridge makes a plain Linux bridge out of interfaces of the namespace: a learning Ethernet switch without spanning
-// tree, as a fabric has it.
+// tree, as a fabric has it. Multicast snooping is off, because with it the bridge sends reports of its own.
 func (n *Namespace) AddBridge(name string, mtu int, ports ...string) error {
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}}
+	snooping := false
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}, MulticastSnooping: &snooping}
 	if err := n.links.LinkAdd(bridge); err != nil {
 		return fmt.Errorf("add bridge %s in %s: %w", name, n.name, err)
 	}
