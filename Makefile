@@ -18,8 +18,9 @@ LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 # Three sorts of packages. CGO links with DPDK. E2E makes network namespaces. All others must build and pass without cgo,
 # as anybody, on any machine.
-CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced)(/|$$)
+CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced|cmd/sluice-pktgen)(/|$$)
 E2E_ROOMS := ^$(MODULE)/(demo|e2e)(/|$$)
+CGO_COMMANDS := $(addprefix ./,$(filter-out cmd/sluice,$(wildcard cmd/*)))
 CGO        = $$($(GO) list ./... | grep -E '$(CGO_ROOMS)')
 E2E        = $$($(GO) list ./... | grep -E '$(E2E_ROOMS)')
 PURE       = $$($(GO) list ./... | grep -Ev '$(CGO_ROOMS)|$(E2E_ROOMS)')
@@ -49,7 +50,7 @@ go-version:
 
 .PHONY: build
 build: deps ## Build bin/sluiced (the daemon) and bin/sluice (the command line)
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/sluiced ./cmd/sluiced
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(CGO_COMMANDS)
 	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
 
 .PHONY: test

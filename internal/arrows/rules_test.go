@@ -37,7 +37,7 @@ var never = []struct {
 	to   string
 	why  string
 }{
-	{"", []string{"dpdk", "cmd/sluiced"}, "dpdk", "all but the daemon builds with CGO_ENABLED=0"},
+	{"", []string{"dpdk", "cmd/sluiced", "cmd/sluice-pktgen"}, "dpdk", "all but the daemon and the generator build with CGO_ENABLED=0"},
 	{"cmd/sluice", nil, "dataplane", "the command line is small and talks to a daemon by the API; it has no switch in it"},
 	{"cmd/sluice", nil, "agent", "the command line has no daemon in it"},
 	{"", []string{"internal", "e2e", "demo/netlab"}, "internal", "test tools stay out of what ships"},
