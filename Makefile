@@ -20,10 +20,12 @@ LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # as anybody, on any machine.
 CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced|cmd/sluice-pktgen)(/|$$)
 E2E_ROOMS := ^$(MODULE)/(demo|e2e)(/|$$)
-CGO_COMMANDS := $(addprefix ./,$(filter-out cmd/sluice,$(wildcard cmd/*)))
 CGO        = $$($(GO) list ./... | grep -E '$(CGO_ROOMS)')
 E2E        = $$($(GO) list ./... | grep -E '$(E2E_ROOMS)')
 PURE       = $$($(GO) list ./... | grep -Ev '$(CGO_ROOMS)|$(E2E_ROOMS)')
+
+# The command line is the only command that must not link with DPDK.
+CGO_COMMANDS := $(addprefix ./,$(filter-out cmd/sluice,$(wildcard cmd/*)))
 
 # Tests that need root are compiled by whoever runs make, and only run by sudo, so that no file of the build becomes root's.
 ifneq ($(shell id -u),0)
@@ -49,7 +51,7 @@ go-version:
 	fi
 
 .PHONY: build
-build: deps ## Build bin/sluiced (the daemon) and bin/sluice (the command line)
+build: deps ## Build the commands into bin: sluiced (the daemon), sluice (the command line) and all others
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(CGO_COMMANDS)
 	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
 
