@@ -1,0 +1,10 @@
+// Package benchmarks holds the traffic profiles. The packages below it read them (profile), make traffic of them
+// (traffic), measure the switch and its peers on it (worker, peer), and write down what they found (compare, report).
+package benchmarks
+
+import "embed"
+
+// Profiles are the traffic profiles, in the folder profiles, one per file.
+//
+//go:embed profiles/*.yaml
+var Profiles embed.FS
