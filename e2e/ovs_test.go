@@ -117,6 +117,9 @@ func TestOpenVSwitchPeer(t *testing.T) {
 	b.addFlow("br-int", fmt.Sprintf("priority=10,in_port=1,actions=set_field:%#x->tun_id,output:2", 6001<<8|0x2a))
 	b.addFlow("br-int", fmt.Sprintf("priority=10,in_port=2,tun_id=%#x/0xffffff00,actions=output:1", 6001<<8))
 
+	// Open vSwitch drops what it cannot send while it asks for the MAC of a tunnel's other end.
+	_, err := vmB.Ping(l.ctx, addr("10.0.0.5"), netlab.PingOptions{Count: 1})
+	require.NoError(t, err)
 	capture, err := fabric.Capture(l.ctx, "to-a", l.Path("ovs.pcapng"))
 	require.NoError(t, err)
 	l.requirePing(vmA, "10.0.0.7", netlab.PingOptions{Count: 5})

@@ -169,9 +169,10 @@ func TestNarrowFabricIsNoBlackHole(t *testing.T) {
 	out, err := vms["red-1"].Run(l.ctx, "ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", fmt.Sprint(1500-28), "10.0.0.7")
 	require.Error(t, err)
 	assert.Contains(t, string(out), fmt.Sprintf("Frag needed and DF set (mtu = %d)", fits))
-	l.run(vms["red-1"], "ip", "route", "flush", "cache")
-
 	for _, reverse := range []bool{false, true} {
+		for _, name := range []string{"red-1", "red-2"} {
+			l.run(vms[name], "ip", "route", "flush", "cache") // what they know about the path, and tell by their MSS
+		}
 		rate := l.requireIperf(vms["red-1"], vms["red-2"], "10.0.0.7", netlab.IperfOptions{Duration: time.Second, Reverse: reverse})
 		assert.Greater(t, rate.BitsPerSecond, 1e6, "TCP is not black-holed")
 	}

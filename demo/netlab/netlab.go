@@ -41,7 +41,7 @@ func Open(prefix, dir string) (*Lab, error) {
 	if prefix == "" || strings.ContainsRune(prefix, '/') {
 		return nil, fmt.Errorf("lab prefix %q: it must be part of a file name, such as \"sluice-demo-\"", prefix)
 	}
-	file := filepath.Join(dir, "lock")
+	file := filepath.Join(dir, "lock") // not the directory itself: daemons lock the folders of their sockets
 	for {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("make run directory: %w", err)
@@ -67,9 +67,6 @@ func Open(prefix, dir string) (*Lab, error) {
 		lock.Close()
 	}
 }
-
-// lockPath is beside the directory: daemons lock the folders of their sockets themselves.
-func lockPath(dir string) string { return filepath.Clean(dir) + ".lock" }
 
 func sameFile(open *os.File, path string) bool {
 	a, errA := open.Stat()

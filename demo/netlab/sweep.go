@@ -34,9 +34,6 @@ func Sweep(prefix, dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		errs = append(errs, fmt.Errorf("remove run directory: %w", err))
 	}
-	if err := os.Remove(lockPath(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		errs = append(errs, fmt.Errorf("remove the run directory's lock: %w", err))
-	}
 	return errors.Join(errs...)
 }
 
