@@ -45,6 +45,7 @@ type port interface {
 	addRx(p *C.struct_sluice_poller, queue uint16, ref uint32) error
 	output(queue uint16, shared bool) C.struct_sluice_out
 	wasCreated() bool
+	gone() bool
 	reconfigure(mac packet.MAC, mtu int) error
 	close() error
 	remove() error
@@ -114,6 +115,14 @@ func (d *Device) MTU() int {
 
 // Created reports that opening the device made its interface, as opposed to finding it.
 func (d *Device) Created() bool { return d.port.wasCreated() }
+
+// Gone reports that the interface was deleted by somebody else, by itself or with its namespace: the device is of no use
+// any more and has to be closed.
+func (d *Device) Gone() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.closed && d.port.gone()
+}
 
 // Reconfigure changes address and MTU while packets run. It fails with ErrUnsupported, and changes nothing, where the
 // device cannot: then it has to be closed and opened again.

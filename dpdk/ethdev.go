@@ -208,6 +208,9 @@ func (e *ethdev) txQueues() int   { return e.tx }
 // An uplink's interface is never of our making.
 func (e *ethdev) wasCreated() bool { return false }
 
+// gone: a NIC that was pulled out is a matter of its link.
+func (e *ethdev) gone() bool { return false }
+
 func (e *ethdev) reconfigure(mac packet.MAC, mtu int) error {
 	if mac == e.addr && mtu == e.maxLen {
 		return nil

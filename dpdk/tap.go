@@ -320,12 +320,20 @@ func (t *tap) reconfigure(mac packet.MAC, mtu int) error {
 	return nil
 }
 
-// link is what the VM made of it: it may set its interface down, or delete it.
-func (t *tap) link() (up bool, speedMbit uint32) {
+// gone is what a worker found when it read a queue.
+func (t *tap) gone() bool {
 	for i := range t.queue() {
 		if atomic.LoadUint32((*uint32)(&t.queue()[i].dead)) != 0 {
-			return false, 0
+			return true
 		}
+	}
+	return false
+}
+
+// link is what the VM made of it: it may set its interface down, or delete it.
+func (t *tap) link() (up bool, speedMbit uint32) {
+	if t.gone() {
+		return false, 0
 	}
 	link, err := t.nl.LinkByIndex(t.index)
 	if err != nil {

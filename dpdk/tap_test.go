@@ -204,6 +204,7 @@ func TestTapVanishes(t *testing.T) {
 	require.Zero(t, func() uint16 { r := send(t, p, 0, frame(60, 'x')); flush(p); return r.Sent }())
 	up, _ := v.tap.Link()
 	require.False(t, up)
+	require.True(t, v.tap.Gone())
 	s, err := v.tap.Stats()
 	require.NoError(t, err)
 	require.EqualValues(t, 2, s.TxErrors)
