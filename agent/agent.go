@@ -88,6 +88,9 @@ type port struct {
 	device Device
 }
 
+// gone reports that the port's interface was deleted by somebody else.
+func (p *port) gone() bool { return p.device != nil && p.device.Gone() }
+
 // New makes an Agent that does nothing yet.
 func New(opts Options) (*Agent, error) {
 	if opts.Config == nil || opts.Driver == nil || len(opts.Cores) == 0 {

@@ -260,6 +260,34 @@ func TestFailedApplyKeepsAnInterfaceThatWasThere(t *testing.T) {
 	require.Equal(t, []string{"vm5"}, d.Interfaces(), "vm6, which this apply made, is gone again")
 }
 
+func TestInterfaceDeletedBehindOurBack(t *testing.T) {
+	a, d := start(t, withVMs(5, 6))
+	n, err := a.Heal(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+	d.Deeds()
+	d.Delete("vm5")
+	d.Fail("open vm5", errors.New("no namespace"))
+	_, err = a.Heal(t.Context())
+	require.ErrorContains(t, err, "no namespace")
+	d.Fail("open vm5", nil)
+	n, err = a.Heal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, []string{"open vm5", "open vm5", "remove vm5"}, d.Deeds())
+	require.Equal(t, []string{"vm5", "vm6"}, d.Interfaces())
+	require.EqualValues(t, 1, a.Running().Revision)
+	d.Port("vm5").Inject(0, frames.Ping(vmMAC(5), vmMAC(6), vmAddr(5), vmAddr(6), 1, 1))
+	_, err = d.Port("vm6").WaitSent(1, patience)
+	require.NoError(t, err)
+
+	d.Delete("vm6")
+	res, err := a.Apply(t.Context(), "f", []byte(withVMs(5, 6)), false)
+	require.NoError(t, err)
+	require.Len(t, res.Changes, 1, "the same file has something to do")
+	require.Equal(t, []string{"vm5", "vm6"}, d.Interfaces())
+}
+
 func TestDryRunTouchesNothing(t *testing.T) {
 	a, d := start(t, withVMs(5, 6))
 	d.Deeds()

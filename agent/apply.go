@@ -59,6 +59,13 @@ func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
 	if err := restartNeeded(res.Changes); err != nil {
 		return nil, err
 	}
+	for _, p := range now.order {
+		if v := wanted.config.Vport(p.spec.name()); v != nil && p.gone() {
+			res.Changes = append(res.Changes, policy.Change{
+				Op: policy.OpModify, Kind: "vport", Name: v.Name, Detail: "its interface was deleted: open it again", Effect: policy.EffectDevice,
+			})
+		}
+	}
 	if dryRun {
 		_, err := a.check(now, wanted.config)
 		return res, err
@@ -89,6 +96,29 @@ func (a *Agent) startFileDiffers(running string) (policy.Problem, bool) {
 		File: a.opts.File, What: "sluiced reads this file when it starts, and what runs now is another configuration",
 		Remedy: "write the configuration there too, or a restart goes back to the old one",
 	}, true
+}
+
+// Heal opens the ports again whose interface was deleted, as happens when a VM's namespace is made anew. It reports how
+// many there were.
+func (a *Agent) Heal(ctx context.Context) (int, error) {
+	if err := a.acquire(ctx); err != nil {
+		return 0, err
+	}
+	defer a.release()
+	now := a.running.Load()
+	n := 0
+	for _, p := range now.order {
+		if p.gone() {
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	again := *now
+	again.Revision-- // it is the same configuration
+	_, _, err := a.transition(&again, given{now.Config, now.File, now.YAML})
+	return n, err
 }
 
 // check finds everything that speaks against a configuration before the system is touched, and how to get there.

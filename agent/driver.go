@@ -6,7 +6,8 @@ import (
 )
 
 // Driver is the seam between the agent and what moves packets. cmd/sluiced implements it over package dpdk; tests
-// implement it over memory ports. The agent calls it from one goroutine at a time.
+// implement it over memory ports. The agent calls it from one goroutine at a time. Errors of the Open methods name the
+// uplink or vport.
 type Driver interface {
 	// OpenUplink makes a physical port ready to receive and send. Nothing remains of it when it fails.
 	OpenUplink(UplinkSpec) (Device, error)
@@ -55,6 +56,8 @@ type Device interface {
 	TxQueues() int
 	// Created reports that opening the device made its interface: undoing the open removes it again.
 	Created() bool
+	// Gone reports that somebody deleted the interface, by itself or with its namespace.
+	Gone() bool
 	// Reconfigure changes address and MTU of the running device. It fails, and changes nothing, where the device cannot.
 	Reconfigure(mac packet.MAC, mtu int) error
 	// Close gives the device back to the system; a persistent interface stays.

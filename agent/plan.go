@@ -69,7 +69,7 @@ func (s portSpec) sameSpec(running portSpec) bool {
 // plan is what it takes to get from the running ports to the wanted ones. Ports that it does not name are not touched.
 type plan struct {
 	open   []portSpec // new ports, and new devices of ports that change theirs
-	change []change   // ports that stay and get another address or MTU
+	change []change   // vports that stay and get another address or MTU
 	close  []*port    // ports that go, and old devices of ports that change theirs
 }
 
@@ -78,7 +78,8 @@ type change struct {
 	spec portSpec
 }
 
-// makePlan compares the running ports, by name, with the wanted ones. It fails, with what to do instead, on a step that
+// makePlan compares the running ports, by name, with the wanted ones. A port whose interface was deleted behind our back
+// is opened anew. It fails, with what to do instead, on a step that
 // could not be undone: a device that would have to be closed before its successor can be opened.
 func makePlan(running map[string]*port, order []*port, wanted []portSpec) (plan, error) {
 	var p plan
@@ -90,6 +91,10 @@ func makePlan(running map[string]*port, order []*port, wanted []portSpec) (plan,
 	for _, w := range wanted {
 		r := running[w.name()]
 		if r != nil && (r.spec.uplink != nil) == (w.uplink != nil) && r.spec.thing() == w.thing() {
+			if r.gone() {
+				p.open = append(p.open, w)
+				continue
+			}
 			if d := w.difference(r.spec); d != "" {
 				return plan{}, fmt.Errorf("%s: %s takes a restart of sluiced; everything else of this file can be applied now by leaving it as it is",
 					w.object(), d)

@@ -40,7 +40,7 @@ func (a *Agent) openPort(spec portSpec, u *undo) (*port, error) {
 		d, err = a.opts.Driver.OpenTap(*spec.tap)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", spec.object(), err)
+		return nil, err
 	}
 	u.add(func() error {
 		if d.Created() {
@@ -64,7 +64,7 @@ func (a *Agent) addPort(p *port, u *undo) error {
 	return nil
 }
 
-// changePort gives a running port another address or MTU.
+// changePort gives a running vport another address or MTU.
 func (a *Agent) changePort(c change, u *undo) error {
 	old := c.port.spec
 	if err := a.reconfigure(c.port, c.spec); err != nil {
@@ -77,12 +77,7 @@ func (a *Agent) changePort(c change, u *undo) error {
 func (a *Agent) reconfigure(p *port, spec portSpec) error {
 	a.devices.Lock()
 	defer a.devices.Unlock()
-	mac, mtu := p.device.MAC(), 0
-	if spec.uplink != nil {
-		mtu = spec.uplink.MTU
-	} else {
-		mac, mtu = spec.tap.MAC, spec.tap.MTU
-	}
+	mac, mtu := spec.tap.MAC, spec.tap.MTU // an uplink's are not changed while it runs: see portSpec.difference
 	if err := p.device.Reconfigure(mac, mtu); err != nil {
 		return fmt.Errorf("%s: set address %s and MTU %d: %w", spec.object(), mac, mtu, err)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -92,18 +93,37 @@ func (a *Agent) Alive() error {
 // Stalled lists the workers without progress, by number.
 func (a *Agent) Stalled() []int { return a.pulse.stalled(time.Now()) }
 
-// Monitor watches the workers' progress for Ready and Alive until ctx ends.
+// Monitor watches the workers' progress for Ready and Alive, and heals ports, until ctx ends.
 func (a *Agent) Monitor(ctx context.Context) {
 	tick := time.NewTicker(stallAfter / 4)
 	defer tick.Stop()
+	failed := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			a.pulse.sample(now, a.sw.Workers())
+			failed = a.healAndTell(ctx, failed)
 		}
 	}
+}
+
+// healAndTell heals, and logs what comes of it; the same failure, which it returns, only once.
+func (a *Agent) healAndTell(ctx context.Context, before string) (failed string) {
+	n, err := a.Heal(ctx)
+	switch {
+	case errors.Is(err, ErrStopped) || ctx.Err() != nil:
+		return before
+	case err != nil && err.Error() != before:
+		a.log.Warn("the interface of a vport was deleted and cannot be made again yet", "error", err)
+	case err == nil && n > 0:
+		a.log.Info("interfaces that were deleted are back", "vports", n)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // stallAfter is how long a worker may take for one iteration before it counts as hanging. An idle worker iterates much

@@ -116,7 +116,7 @@ func (s *Service) Apply(ctx context.Context, req *sluicev1.ApplyRequest) (*sluic
 	}
 	res := &sluicev1.ApplyResponse{Warnings: problems(done.Warnings), Revision: done.Revision, ConfigHash: done.Hash}
 	for _, c := range done.Changes {
-		res.Changes = append(res.Changes, &sluicev1.Change{Op: string(c.Op), Kind: string(c.Kind), Name: c.Name, Detail: c.Detail})
+		res.Changes = append(res.Changes, &sluicev1.Change{Op: string(c.Op), Kind: c.Kind, Name: c.Name, Detail: c.Detail})
 	}
 	return res, nil
 }
@@ -125,7 +125,7 @@ func problems(list []policy.Problem) []*sluicev1.Problem {
 	out := make([]*sluicev1.Problem, 0, len(list))
 	for _, p := range list {
 		out = append(out, &sluicev1.Problem{
-			File: p.File, Line: uint32(p.Line), Object: p.Object, What: p.What, Remedy: p.Remedy,
+			File: p.File, Line: uint32(p.Line), Column: uint32(p.Column), Object: p.Object, What: p.What, Remedy: p.Remedy,
 		})
 	}
 	return out

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +72,43 @@ func TestLife(t *testing.T) {
 	p.await("STOPPING=1")
 	require.Equal(t, exitOK, p.wait(), p.log)
 	require.NoFileExists(t, h.socket)
+}
+
+// Every thread but the workers' stays off the workers' cores.
+func TestCores(t *testing.T) {
+	allowed, err := allowedCores()
+	require.NoError(t, err)
+	if len(allowed) < 2 {
+		t.Skip("needs two cores")
+	}
+	h := newHost(t, network)
+	p := launch(t, h.args())
+	p.await("READY=1")
+	polling := map[string]bool{}
+	for _, w := range status(t, h).GetWorkers() {
+		polling[strconv.Itoa(int(w.GetCore()))] = true
+	}
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
+	require.NoError(t, err)
+	workers := 0
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the thread has ended
+		}
+		require.NoError(t, err)
+		list := regexp.MustCompile(`Cpus_allowed_list:\s*(\S+)`).FindStringSubmatch(string(text))[1]
+		if polling[list] {
+			workers++
+			continue
+		}
+		for core := range polling {
+			require.NotRegexp(t, `(^|[,-])`+core+`($|[,-])`, list, task)
+		}
+	}
+	require.Equal(t, len(polling), workers)
+	p.signal(syscall.SIGTERM)
+	require.Equal(t, exitOK, p.wait())
 }
 
 func TestKilledAndStartedAgain(t *testing.T) {

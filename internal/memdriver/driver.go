@@ -87,6 +87,15 @@ func (d *Driver) Interfaces() []string {
 	return names
 }
 
+// Delete takes an interface away behind the agent's back.
+func (d *Driver) Delete(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dev := d.open[name]
+	dev.gone = true
+	delete(d.taps, dev.tap)
+}
+
 // CheckClean reports what is left open, and packets that were lost.
 func (d *Driver) CheckClean() error {
 	d.mu.Lock()
@@ -124,14 +133,18 @@ func (d *Driver) OpenTap(s agent.TapSpec) (agent.Device, error) {
 }
 
 func (d *Driver) openPort(dev *device, rx, tx int) (agent.Device, error) {
+	object := "uplink " + dev.name
+	if dev.tap != "" {
+		object = "vport " + dev.name
+	}
 	if err := d.do("open " + dev.name); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", object, err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range d.open {
-		if dev.tap != "" && o.tap == dev.tap {
-			return nil, fmt.Errorf("interface %s is busy", dev.tap)
+		if dev.tap != "" && o.tap == dev.tap && !o.gone {
+			return nil, fmt.Errorf("%s: interface %s is busy", object, dev.tap)
 		}
 	}
 	dev.driver, dev.Device = d, d.net.Device(rx, tx)
@@ -163,13 +176,13 @@ func (d *Driver) Close() error {
 // device is an open memory port.
 type device struct {
 	*memport.Device
-	driver    *Driver
-	name, tap string
-	persist   bool
-	created   bool
-	mac       packet.MAC
-	mtu       int
-	closed    bool
+	driver       *Driver
+	name, tap    string
+	persist      bool
+	created      bool
+	mac          packet.MAC
+	mtu          int
+	gone, closed bool
 }
 
 func (v *device) MAC() packet.MAC      { return v.mac }
@@ -178,6 +191,12 @@ func (v *device) Link() (bool, uint32) { return !v.closed, 10_000 }
 func (v *device) Created() bool        { return v.created }
 func (v *device) Close() error         { return v.end("close", !v.persist) }
 func (v *device) Remove() error        { return v.end("remove", true) }
+
+func (v *device) Gone() bool {
+	v.driver.mu.Lock()
+	defer v.driver.mu.Unlock()
+	return v.gone
+}
 
 // Stats panics after Close: the agent promises not to ask then.
 func (v *device) Stats() (agent.DeviceStats, error) {
@@ -212,7 +231,7 @@ func (v *device) end(deed string, remove bool) error {
 	if v.driver.open[v.name] == v {
 		delete(v.driver.open, v.name)
 	}
-	if remove {
+	if remove && !v.gone {
 		delete(v.driver.taps, v.tap)
 	}
 	return nil
