@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicenet/sluice/agent"
 	"github.com/sluicenet/sluice/agent/control"
@@ -107,16 +108,26 @@ func (d *daemonProcess) placeThreads() error {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(goMemoryLimit)
+		debug.SetMemoryLimit(goMemoryLimit())
 	}
 	return nil
 }
 
 const (
-	gcPercent       = 1000      // collect when the heap has grown to eleven times what is alive
-	goMemoryLimit   = 512 << 20 // bytes; past it the collector works harder. Packets and flow tables are not Go memory
+	gcPercent       = 1000 // collect when the heap has grown to eleven times what is alive
 	maxControlProcs = 4
 )
+
+// goMemoryLimit is where the collector starts to work harder, bytes: a quarter of the machine. Packets and flow tables are
+// no Go memory. A limit below what a large policy keeps alive would make it work without end.
+func goMemoryLimit() int64 {
+	const least = 512 << 20
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return least
+	}
+	return max(least, int64(info.Totalram)*int64(info.Unit)/4)
+}
 
 // runDriver runs the agent on the devices' driver.
 func (d *daemonProcess) runDriver(ctx context.Context, socket, endpoint net.Listener) (err error) {
