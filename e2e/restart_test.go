@@ -47,6 +47,9 @@ func TestRefusesToStart(t *testing.T) {
 		require.Contains(t, good, old)
 		return strings.Replace(good, old, better, 1)
 	}
+	asNobody := []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}
+	require.NoError(t, os.Mkdir(l.Path("open"), 0o777))
+	require.NoError(t, os.Chmod(l.Path("open"), 0o777)) // whatever the umask
 	tests := []struct {
 		what, yaml string
 		before     []string
@@ -54,8 +57,9 @@ func TestRefusesToStart(t *testing.T) {
 	}{
 		{"missing uplink interface", replace("interface: eth1", "interface: eth9"), nil, []string{"up0", "eth9"}},
 		{"missing namespace", replace("${ns}vm-a", "${ns}vm-z"), nil, []string{"vm-a", "vm-z"}},
-		{"missing PCI device", replace("{driver: af_packet, interface: eth1}", `{pci: "0000:ff:1f.7"}`), nil, []string{"up0", "0000:ff:1f.7"}},
-		{"no permission", good, []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, []string{"root"}},
+		{"missing PCI device", replace("{driver: af_packet, interface: eth1}", `{pci: "0000:ff:1f.7"}`), nil, []string{"0000:ff:1f.7"}},
+		{"no permission for the socket", good, asNobody, []string{"root"}},
+		{"no permission for the devices", replace("${socket}", l.Path("open/x.sock")), asNobody, []string{"root"}},
 		{"bad configuration", replace("vsid: 6001", "vsid: 100"), nil, []string{"refused.yaml", "100"}},
 	}
 	for _, tt := range tests {
@@ -87,7 +91,10 @@ func TestRefusesToStart(t *testing.T) {
 
 		// A second one for the same socket is refused; one that wants the same devices too; the first does not notice.
 		assert.Contains(t, l.refuse(host, replace("${socket}", d.socket())), d.socket())
-		assert.Contains(t, l.refuse(host, good), "eth")
+		quiet := replace(`"${socket}"`, `"${socket}", metrics: "off"`)
+		said := l.refuse(host, quiet)
+		assert.Contains(t, said, "vm-a")
+		assert.Contains(t, said, "eth0")
 		l.requirePing(vm, "10.0.0.1", netlab.PingOptions{})
 		require.NoError(t, d.Stop(5*time.Second), "a clean stop on SIGTERM")
 		_, err := os.Stat(d.socket())
