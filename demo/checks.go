@@ -174,10 +174,6 @@ const udpRate = "100M"
 
 // measure lets every tenant in turn send as fast as TCP goes, and UDP at a fixed rate.
 func (s *stage) measure(ctx context.Context, r *Report) error {
-	duration := s.opts.Duration
-	if duration <= 0 {
-		duration = defaultDuration
-	}
 	tcp, udp := Check{What: "TCP, iperf3"}, Check{What: "UDP, iperf3 at " + udpRate + "bit/s"}
 	for i := range s.casts {
 		c := &s.casts[i]
@@ -188,9 +184,9 @@ func (s *stage) measure(ctx context.Context, r *Report) error {
 			check *Check
 			cell  func() (Cell, error)
 		}{
-			{&tcp, func() (Cell, error) { return tcpCell(run(netlab.IperfOptions{Duration: duration})) }},
+			{&tcp, func() (Cell, error) { return tcpCell(run(netlab.IperfOptions{Duration: s.opts.Duration})) }},
 			{&udp, func() (Cell, error) {
-				return udpCell(run(netlab.IperfOptions{Duration: duration, UDP: true, Rate: udpRate}))
+				return udpCell(run(netlab.IperfOptions{Duration: s.opts.Duration, UDP: true, Rate: udpRate}))
 			}},
 		} {
 			cell, err := m.cell()

@@ -30,7 +30,7 @@ const (
 // Options of a demo.
 type Options struct {
 	Sluiced  string        // path of the daemon; empty: beside our own binary, else in PATH
-	Duration time.Duration // of each iperf3 measurement
+	Duration time.Duration // of each measurement, two per tenant
 	Keep     bool          // leave it running
 	Capture  string        // file for the capture of the wire; empty: do not keep it
 	Progress io.Writer     // where to say what happens meanwhile

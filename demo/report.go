@@ -1,9 +1,5 @@
 package demo
 
-import (
-	"time"
-)
-
 // Report is what the demo has found out.
 type Report struct {
 	Passed   bool       `json:"passed"`
@@ -82,6 +78,3 @@ func (r *Report) finish() {
 		r.Passed = r.Passed && r.Counters[i].Holds
 	}
 }
-
-// defaultDuration of each measurement: two tenants, two protocols, so four of them.
-const defaultDuration = 2 * time.Second

@@ -187,6 +187,9 @@ func (p *plan) owns(tenant string, vsid uint32) bool {
 	return slices.ContainsFunc(p.vms, func(v *vm) bool { return v.Tenant == tenant && v.VSID == vsid })
 }
 
+// DefaultCapture is the usual file for the capture of the wire; each demo writes it anew.
+func DefaultCapture() string { return filepath.Join(os.TempDir(), "sluice-demo.pcapng") }
+
 // keepCapture copies the capture to where the user wants it, and makes it that user's also under sudo. The copy is
 // renamed into place: in a folder that everybody may write to, a link planted under the name is replaced, not followed.
 func (s *stage) keepCapture(r *Report) error {

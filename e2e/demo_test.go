@@ -31,7 +31,7 @@ type demoRun struct {
 func startDemo(t *testing.T, args ...string) *demoRun {
 	t.Helper()
 	d := &demoRun{t: t, lines: make(chan string, 1000), dir: t.TempDir()}
-	d.cmd = exec.Command(program("sluice"), append([]string{"demo", "--sluiced", program("sluiced")}, args...)...)
+	d.cmd = exec.Command(program("sluice"), append([]string{"demo", "--sluiced", program("sluiced"), "--capture", "wire.pcapng"}, args...)...)
 	d.cmd.Dir, d.cmd.Stdout = d.dir, &d.stdout
 	stderr, err := d.cmd.StderrPipe()
 	require.NoError(t, err)
@@ -117,7 +117,7 @@ func waitNothingLeft(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
-	d := startDemo(t, "-o", "json", "--capture", "wire.pcapng")
+	d := startDemo(t, "-o", "json")
 	code, said := d.wait()
 	require.Zero(t, code, "%s\n%s", said, d.stdout.String())
 	assert.Empty(t, demoLeft(t), "nothing is left when it has ended")
@@ -162,6 +162,29 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
+// When even the reaper is killed, the next demo clears away what it finds.
+func TestDemoAndReaperKilled(t *testing.T) {
+	d := startDemo(t)
+	d.until("… check")
+	for _, left := range demoLeft(t) {
+		pid, command, _ := strings.Cut(left, " ")
+		if strings.Contains(command, "--reap") {
+			number, err := strconv.Atoi(pid)
+			require.NoError(t, err)
+			require.NoError(t, syscall.Kill(number, syscall.SIGKILL))
+		}
+	}
+	require.NoError(t, d.cmd.Process.Kill())
+	d.wait()
+	assert.NotEmpty(t, demoLeft(t))
+
+	d = startDemo(t)
+	d.until("… measure")
+	require.NoError(t, d.cmd.Process.Signal(os.Interrupt))
+	d.wait()
+	assert.Empty(t, demoLeft(t))
+}
+
 func TestDemoAlone(t *testing.T) {
 	d := startDemo(t, "--keep")
 	d.until("… start sluiced")
@@ -181,7 +204,7 @@ func TestDemoAlone(t *testing.T) {
 			continue
 		}
 		command = strings.Replace(command, " ping ", " ping -c 1 ", 1)
-		command = strings.Replace(command, " tshark ", " tshark -c 0 -a duration:1 ", 1)
+		command = strings.Replace(command, " tshark ", " tshark -a duration:1 ", 1)
 		cmd := exec.Command("sh", "-c", command)
 		cmd.Env = append(os.Environ(), path)
 		out, err := cmd.CombinedOutput()

@@ -23,7 +23,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Use: "demo", Short: "Two hosts, two tenants, one fabric: sluice at work on this machine", Args: cobra.NoArgs,
 		Long: `Build two hosts in network namespaces, each with a sluiced of its own, and join them by a fabric. Two tenants, red and blue,
 use the same customer addresses. Pings, TCP and UDP streams between their VMs, a capture of the wire and the counters show
-that each tenant reaches its own VMs and never the other's. Needs root, and leaves nothing behind, also when interrupted.
+that each tenant reaches its own VMs and never the other's. Needs root, and leaves nothing behind but the capture, also when
+interrupted.
 The exit code is 1 when a check fails.`,
 		Example: "  sudo sluice demo\n  sudo sluice demo --keep            # leave it running, to look around\n" +
 			"  sudo sluice demo --down            # and end it\n  sudo sluice demo --capture wire.pcapng",
@@ -50,7 +51,7 @@ The exit code is 1 when a check fails.`,
 	f.BoolVar(&o.Keep, "keep", false, "leave it running and say how to look around")
 	f.BoolVar(&down, "down", false, "end a demo that was left running")
 	f.DurationVar(&o.Duration, "duration", iperfSeconds*time.Second, "length of each throughput measurement")
-	f.StringVar(&o.Capture, "capture", "", "keep the capture of the wire in this file (pcapng)")
+	f.StringVar(&o.Capture, "capture", demo.DefaultCapture(), "file for the capture of the wire (pcapng); empty: do not keep it")
 	f.StringVar(&o.Sluiced, "sluiced", "", "the daemon to run (default: beside this program, else in PATH)")
 	f.BoolVar(&reap, reapFlag, false, "take a demo down after its end; the demo calls this")
 	_ = f.MarkHidden(reapFlag) // the flag exists
