@@ -71,8 +71,9 @@ type Running struct {
 	Applied  time.Time
 	Snapshot *policy.Snapshot
 
-	order  []*port // uplinks first, then vports, in the order of their configuration
-	byName map[string]*port
+	order   []*port // uplinks first, then vports, in the order of their configuration
+	byName  map[string]*port
+	byIndex map[uint32]*port
 }
 
 // Attempt is the outcome of the last try to apply a configuration.

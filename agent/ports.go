@@ -111,7 +111,7 @@ func (a *Agent) closePorts(ports []*port) (failed []error) {
 func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *Running {
 	next := &Running{
 		Config: wanted.config, File: wanted.file, YAML: wanted.text, Hash: hash(wanted.text), Revision: now.Revision + 1,
-		Applied: time.Now(), byName: map[string]*port{},
+		Applied: time.Now(), byName: map[string]*port{}, byIndex: map[uint32]*port{},
 	}
 	for _, spec := range specsOf(wanted.config, len(a.opts.Cores)) {
 		p := opened[spec.name()]
@@ -119,7 +119,7 @@ func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *
 			p = now.byName[spec.name()]
 		}
 		next.order = append(next.order, p)
-		next.byName[spec.name()] = p
+		next.byName[spec.name()], next.byIndex[p.index] = p, p
 	}
 	return next
 }

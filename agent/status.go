@@ -66,10 +66,8 @@ func (a *Agent) Ports() (*Running, []PortStatus) {
 
 // PortName names the port of an index; "" without one.
 func (r *Running) PortName(index uint32) string {
-	for _, p := range r.order {
-		if p.index == index {
-			return p.spec.name()
-		}
+	if p := r.byIndex[index]; p != nil {
+		return p.spec.name()
 	}
 	return ""
 }
