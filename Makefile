@@ -7,7 +7,7 @@ SHELL         := /bin/bash
 GO       ?= go
 FUZZTIME ?= 30s
 BENCH    ?= .
-CONFIG   ?= /etc/sluice/sluice.yaml
+CONFIG   ?= /etc/sluice/host.yaml
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 

@@ -20,7 +20,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Use: "check FILE", Short: "Check a configuration file, without a daemon", Args: cobra.ExactArgs(1),
 		Long: `Check a configuration file ("-": standard input) for mistakes and for what is doubtful. No daemon is needed, and the
 host is not looked at: that is what "sluice doctor FILE" does. The exit code is 1 when there is a mistake.`,
-		Example: "  sluice check /etc/sluice/sluice.yaml\n  sluice check -o json host-a.yaml | jq .problems",
+		Example: "  sluice check /etc/sluice/host.yaml\n  sluice check -o json host-a.yaml | jq .problems",
 		RunE: func(_ *cobra.Command, args []string) error {
 			name, data, err := a.readConfig(args[0])
 			if err != nil {
@@ -80,7 +80,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Use: "diff FILE", Short: "Show what apply would change", Args: cobra.ExactArgs(1),
 		Long: `Show what the running daemon would change to get from its configuration to that of the file ("-": standard input):
 "+" what is added, "-" what is removed, "~" what is modified. Nothing is changed.`,
-		Example: "  sluice diff /etc/sluice/sluice.yaml\n  sluice diff --exit-code host-a.yaml || echo differs",
+		Example: "  sluice diff /etc/sluice/host.yaml\n  sluice diff --exit-code host-a.yaml || echo differs",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			differs, err := a.send(cmd, args[0], true)
 			if fail, _ := cmd.Flags().GetBool(exitCodeFlag); err == nil && fail && differs { // the flag exists
@@ -100,7 +100,7 @@ func (a *app) applyCommand() *cobra.Command {
 configuration with a mistake changes nothing.
 
 The daemon does not write the file: to keep it over a restart, it must be the one that sluiced is started with.`,
-		Example: "  sluice apply /etc/sluice/sluice.yaml\n  sluice apply - < host-a.yaml",
+		Example: "  sluice apply /etc/sluice/host.yaml\n  sluice apply - < host-a.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.send(cmd, args[0], false)
 			return err

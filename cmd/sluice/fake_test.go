@@ -50,7 +50,7 @@ func (d *daemon) GetStatus(context.Context, *sluicev1.GetStatusRequest) (*sluice
 	n := d.tick()
 	return &sluicev1.GetStatusResponse{
 		SampledNs: n * second, Host: "host-a", Pid: 4711, UptimeNs: 7260 * second, Ready: d.notReady == "", NotReadyReason: d.notReady,
-		Revision: 3, ConfigFile: "/etc/sluice/sluice.yaml", ConfigHash: "9f86d081884c7d65", AppliedUnixNs: 1_700_000_000 * second,
+		Revision: 3, ConfigFile: "/etc/sluice/host.yaml", ConfigHash: "9f86d081884c7d65", AppliedUnixNs: 1_700_000_000 * second,
 		LastApplyError: "uplink up1: no such interface", Vports: 2, Uplinks: 1, Version: "v1.2.3",
 		Workers: []*sluicev1.Worker{
 			{Id: 0, Core: 1, State: "running", Iterations: n * 9_000_000, Packets: n * 1_234_567, BusyCycles: n * 3, IdleCycles: n * 1, Flows: 42,
@@ -83,7 +83,7 @@ func (d *daemon) Apply(_ context.Context, r *sluicev1.ApplyRequest) (*sluicev1.A
 }
 
 func (d *daemon) GetConfig(context.Context, *sluicev1.GetConfigRequest) (*sluicev1.GetConfigResponse, error) {
-	return &sluicev1.GetConfigResponse{Yaml: []byte("host: {name: host-a}\n"), File: "/etc/sluice/sluice.yaml", Revision: 3, ConfigHash: "9f86d081884c7d65"}, nil
+	return &sluicev1.GetConfigResponse{Yaml: []byte("host: {name: host-a}\n"), File: "/etc/sluice/host.yaml", Revision: 3, ConfigHash: "9f86d081884c7d65"}, nil
 }
 
 // traffic is a port's counters after n answers: they add up, and grow by 1000 packets of 125 bytes and 10 drops.

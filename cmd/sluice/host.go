@@ -24,7 +24,7 @@ func (a *app) doctorCommand() *cobra.Command {
 interfaces, MTUs, provider addresses and namespaces too. Without a file the configuration of the running daemon is taken,
 if there is one. Every finding that is not well comes with the command that mends it. Nothing is changed. The exit code is
 1 when something will fail.`,
-		Example: "  sudo sluice doctor\n  sudo sluice doctor /etc/sluice/sluice.yaml",
+		Example: "  sudo sluice doctor\n  sudo sluice doctor /etc/sluice/host.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var config *policy.Config
 			if len(args) > 0 {
