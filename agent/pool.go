@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/packet"
 	"github.com/sluicenet/sluice/policy"
 )
@@ -17,8 +18,6 @@ const PoolCache = 256
 
 const (
 	cachedPerThread = PoolCache * 3 / 2
-	// heldPerWorker packets wait at a worker for the MAC of a fabric neighbour.
-	heldPerWorker = 64
 	// tapRxBuffers are ready at a queue of a tap for the next frames.
 	tapRxBuffers = packet.RxBurst
 	// spareVports is how many vports apply can add before the pool would have to grow, which takes a restart.
@@ -49,7 +48,7 @@ func (p Pool) covers(need Pool) bool {
 // its share. spare is the number of vports that may be added later.
 func poolFor(ports []portSpec, workers, spare int) Pool {
 	// Each worker: what one poll received, what it is about to send, its spares, what waits, and its thread's cache.
-	packets := workers * (packet.MaxRx + packet.MaxTx + packet.MaxSpares + heldPerWorker + cachedPerThread)
+	packets := workers * (packet.MaxRx + packet.MaxTx + packet.MaxSpares + dataplane.HeldPerWorker + cachedPerThread)
 	packets += cachedPerThread // the main thread, which fills the receive queues at start
 	frame := minFrameSize
 	for _, s := range ports {

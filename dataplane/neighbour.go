@@ -13,6 +13,9 @@ const (
 	heldPerNextHop  = 8  // packets that wait for one next hop, per worker
 	maxHeld         = 32 // next hops that packets wait for at once, per worker
 
+	// HeldPerWorker is how many packets may wait at a worker for next hops: a user of the packet pool.
+	HeldPerWorker = maxHeld * heldPerNextHop
+
 	arpRetry     = time.Second      // between requests for one next hop
 	arpTries     = 3                // requests without an answer before the next hop counts as dead
 	arpHoldDown  = 2 * time.Second  // a dead next hop is not asked for again before
