@@ -147,7 +147,6 @@ func (d *daemonProcess) runDriver(ctx context.Context, socket, endpoint net.List
 	defer d.servers.Wait()
 	defer cancel()
 	d.serve(ctx, socket, endpoint)
-	// Opening devices may make threads with an affinity of their own; workers pin themselves after that.
 	if err := d.agent.Start(ctx); err != nil {
 		return err
 	}
