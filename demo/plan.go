@@ -3,11 +3,11 @@ package demo
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sluicenet/sluice/demo/netlab"
 	"github.com/sluicenet/sluice/policy"
 )
 
@@ -84,7 +84,7 @@ func (p *plan) addHost(index int, file string, raw []byte) error {
 			p.tenants = append(p.tenants, cfg.Networks[i].Name)
 		}
 	}
-	if h.YAML, err = adapt(raw, h.Socket, core(index, runtime.NumCPU())); err != nil {
+	if h.YAML, err = adapt(raw, h.Socket, core(index, netlab.Cores())); err != nil {
 		return fmt.Errorf("adapt sample configuration %s: %w", file, err)
 	}
 	p.hosts = append(p.hosts, h)
@@ -106,11 +106,11 @@ func (p *plan) vmOf(host int, cfg *policy.Config, v *policy.VportConfig) *vm {
 func namespaceOf(configured string) string { return strings.TrimPrefix(configured, prefix) }
 
 // core gives each host's worker a core of its own while there are enough, else none in particular (-1).
-func core(host, cores int) int {
-	if cores < 2 {
+func core(host int, cores []int) int {
+	if len(cores) < 2 {
 		return -1
 	}
-	return host % cores
+	return cores[host%len(cores)]
 }
 
 // adapt rewrites a sample where the demo's machine differs from it: control socket, core of the worker, names of the

@@ -85,11 +85,11 @@ func TestAdaptChangesOnlyWhatItMust(t *testing.T) {
 }
 
 func TestCoreOfItsOwn(t *testing.T) {
-	assert.Equal(t, -1, core(0, 1))
-	assert.Equal(t, -1, core(1, 1))
-	assert.Equal(t, 0, core(0, 2))
-	assert.Equal(t, 1, core(1, 2))
-	assert.Equal(t, 1, core(1, 64))
+	assert.Equal(t, -1, core(0, []int{0}))
+	assert.Equal(t, -1, core(1, nil))
+	assert.Equal(t, 0, core(0, []int{0, 1}))
+	assert.Equal(t, 1, core(1, []int{0, 1}))
+	assert.Equal(t, 7, core(1, []int{5, 7, 9}))
 }
 
 func TestPlanRefusesWhatItCannotBuild(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -283,5 +282,11 @@ func (l *lab) requireIperf(client, server *netlab.Namespace, to string, o netlab
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// core is a core for the n-th daemon's worker: one of its own while there are enough.
-func core(n int) int { return n % runtime.NumCPU() }
+// dataplaneOf gives a host's worker a core of its own while there are enough.
+func dataplaneOf(host string) string {
+	cores := netlab.Cores()
+	if len(cores) < 2 {
+		return "workers: 1"
+	}
+	return fmt.Sprintf("workers: 1, cores: [%d]", cores[int(host[0]-'a')%len(cores)])
+}

@@ -17,17 +17,26 @@ import (
 // pairVM is a VM of the pair below.
 type pairVM struct {
 	name, host, subnet, ca, mac string
+	ca6                         string // red has IPv6 too
 }
 
 // The customers' addresses are the same in red and blue, but for one that only blue has.
 var pairVMs = []pairVM{
-	{"red-1", "a", "red-web", "10.0.0.5", "00:15:5d:01:00:05"},
-	{"red-3", "a", "red-db", "10.0.1.5", "00:15:5d:01:01:05"},
-	{"blue-1", "a", "blue-web", "10.0.0.5", "00:15:5d:02:00:05"},
-	{"red-2", "b", "red-web", "10.0.0.7", "00:15:5d:01:00:07"},
-	{"red-4", "b", "red-db", "10.0.1.9", "00:15:5d:01:01:09"},
-	{"blue-2", "b", "blue-web", "10.0.0.7", "00:15:5d:02:00:07"},
-	{"blue-only", "b", "blue-web", "10.0.0.66", "00:15:5d:02:00:42"},
+	{"red-1", "a", "red-web", "10.0.0.5", "00:15:5d:01:00:05", "2001:db8:1::5"},
+	{"red-3", "a", "red-db", "10.0.1.5", "00:15:5d:01:01:05", "2001:db8:2::5"},
+	{"blue-1", "a", "blue-web", "10.0.0.5", "00:15:5d:02:00:05", ""},
+	{"red-2", "b", "red-web", "10.0.0.7", "00:15:5d:01:00:07", "2001:db8:1::7"},
+	{"red-4", "b", "red-db", "10.0.1.9", "00:15:5d:01:01:09", "2001:db8:2::9"},
+	{"blue-2", "b", "blue-web", "10.0.0.7", "00:15:5d:02:00:07", ""},
+	{"blue-only", "b", "blue-web", "10.0.0.66", "00:15:5d:02:00:42", ""},
+}
+
+// addresses are the VM's, as YAML wants them.
+func (v pairVM) addresses() []string {
+	if v.ca6 == "" {
+		return []string{v.ca}
+	}
+	return []string{v.ca, `"` + v.ca6 + `"`}
 }
 
 var pairPA = map[string]string{"a": "172.16.1.1", "b": "172.16.1.2"}
@@ -36,8 +45,8 @@ const pairNetworks = `
 networks:
   - name: red
     subnets:
-      - {name: red-web, vsid: 6001, prefix: 10.0.0.0/24}
-      - {name: red-db, vsid: 6002, prefix: 10.0.1.0/24}
+      - {name: red-web, vsid: 6001, prefix: 10.0.0.0/24, prefix6: "2001:db8:1::/64"}
+      - {name: red-db, vsid: 6002, prefix: 10.0.1.0/24, prefix6: "2001:db8:2::/64"}
   - name: blue
     subnets:
       - {name: blue-web, vsid: 7001, prefix: 10.0.0.0/24}
@@ -48,19 +57,21 @@ networks:
 func pairConfig(host string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "host: {name: host-%s}\ndaemon: {socket: \"${socket}\"}\n", host)
-	fmt.Fprintf(&b, "dataplane: {workers: 1, cores: [%d]}\n", core(int(host[0]-'a')))
+	fmt.Fprintf(&b, "dataplane: {%s}\n", dataplaneOf(host))
 	fmt.Fprintf(&b, "uplinks:\n  - {name: up0, device: {driver: af_packet, interface: eth1}, mtu: 1600, providerAddresses: [%s/24]}\n", pairPA[host])
 	b.WriteString("vports:\n")
 	for _, v := range pairVMs {
 		if v.host == host {
 			fmt.Fprintf(&b, "  - {name: %s, device: {driver: tap, interface: eth0, namespace: \"${ns}%s\"}, mac: %s, mtu: 1500, subnet: %s, addresses: [%s]}\n",
-				v.name, v.name, v.mac, v.subnet, v.ca)
+				v.name, v.name, v.mac, v.subnet, strings.Join(v.addresses(), ", "))
 		}
 	}
 	b.WriteString(pairNetworks + "records:\n")
 	for _, v := range pairVMs {
 		if v.host != host {
-			fmt.Fprintf(&b, "  - {subnet: %s, ca: %s, mac: %s, pa: %s}\n", v.subnet, v.ca, v.mac, pairPA[v.host])
+			for _, ca := range v.addresses() {
+				fmt.Fprintf(&b, "  - {subnet: %s, ca: %s, mac: %s, pa: %s}\n", v.subnet, ca, v.mac, pairPA[v.host])
+			}
 		}
 	}
 	return b.String()
@@ -79,18 +90,24 @@ type pair struct {
 	vms    map[string]*netlab.Namespace
 }
 
-func newPair(t *testing.T) *pair {
+func newPair(t *testing.T) *pair { return newPairOn(t, 1600) }
+
+// newPairOn is a pair on a fabric of some MTU.
+func newPairOn(t *testing.T, mtu int) *pair {
 	t.Helper()
 	l := newLab(t)
 	p := &pair{lab: l, fabric: l.namespace("fabric"), vms: map[string]*netlab.Namespace{}}
 	hostA, hostB := l.namespace("host-a"), l.namespace("host-b")
-	l.wire(hostA, "eth1", p.fabric, "to-a", 1600)
-	l.wire(hostB, "eth1", p.fabric, "to-b", 1600)
-	require.NoError(t, p.fabric.AddBridge("br0", 1600, "to-a", "to-b"))
+	l.wire(hostA, "eth1", p.fabric, "to-a", mtu)
+	l.wire(hostB, "eth1", p.fabric, "to-b", mtu)
+	require.NoError(t, p.fabric.AddBridge("br0", mtu, "to-a", "to-b"))
 	for _, v := range pairVMs {
 		p.vms[v.name] = l.namespace(v.name)
 	}
-	p.a, p.b = l.sluiced(hostA, "a", pairConfig("a")), l.sluiced(hostB, "b", pairConfig("b"))
+	config := func(host string) string {
+		return strings.Replace(pairConfig(host), "mtu: 1600", fmt.Sprintf("mtu: %d", mtu), 1)
+	}
+	p.a, p.b = l.sluiced(hostA, "a", config("a")), l.sluiced(hostB, "b", config("b"))
 	for _, v := range pairVMs {
 		ca := netip.MustParseAddr(v.ca)
 		gateway := netip.PrefixFrom(ca, 24).Masked().Addr().Next()
@@ -128,13 +145,50 @@ func TestTenants(t *testing.T) {
 	p.b.requireBalanced()
 }
 
+// enableIPv6 turns IPv6 on in red's VMs.
+func (p *pair) enableIPv6() {
+	p.t.Helper()
+	for _, v := range pairVMs {
+		if v.ca6 == "" {
+			continue
+		}
+		ca := netip.PrefixFrom(addr(v.ca6), 64)
+		require.NoError(p.t, p.vms[v.name].EnableIPv6())
+		require.NoError(p.t, p.vms[v.name].AddAddress("eth0", ca))
+		require.NoError(p.t, p.vms[v.name].AddRoute(netip.MustParsePrefix("::/0"), ca.Masked().Addr().Next()))
+	}
+}
+
+func TestTenantsIPv6(t *testing.T) {
+	p := newPair(t)
+	p.enableIPv6()
+	red1 := p.vms["red-1"]
+	assert.Equal(t, 64, p.requirePing(red1, "2001:db8:1::7", netlab.PingOptions{}).TTL)
+	assert.Equal(t, 63, p.requirePing(red1, "2001:db8:2::9", netlab.PingOptions{}).TTL, "routed once, to the other host")
+	assert.Equal(t, 63, p.requirePing(red1, "2001:db8:2::5", netlab.PingOptions{}).TTL, "routed once, on the same host")
+	p.requirePing(red1, "2001:db8:1::1", netlab.PingOptions{})
+	p.requirePing(red1, "2001:db8:2::1", netlab.PingOptions{})
+	p.requirePing(red1, "fe80::1%eth0", netlab.PingOptions{})
+	p.requireSilence(red1, "2001:db8:1::66")
+	p.requireIperf(red1, p.vms["red-2"], "2001:db8:1::7", netlab.IperfOptions{Duration: time.Second})
+	p.requireIperf(red1, p.vms["red-4"], "2001:db8:2::9", netlab.IperfOptions{Duration: time.Second, UDP: true, Rate: "50M"})
+	out, err := red1.Run(p.ctx, "ping", "-n", "-c", "1", "-t", "1", "-W", "2", "2001:db8:2::9")
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "icmp_seq=1 Time exceeded: Hop limit")
+	p.a.requireBalanced()
+	p.b.requireBalanced()
+}
+
 // Whatever a tenant tries, its broadcasts stay on its host, and what another tenant owns never shows on the wire.
 func TestNoTenantBroadcastOnTheFabric(t *testing.T) {
 	p := newPair(t)
 	capture, err := p.fabric.Capture(p.ctx, "to-a", p.Path("fabric.pcapng"))
 	require.NoError(t, err)
 
+	p.enableIPv6()
 	red1, blue1 := p.vms["red-1"], p.vms["blue-1"]
+	p.requirePing(red1, "2001:db8:1::7", netlab.PingOptions{})
+	p.requireSilence(red1, "2001:db8:1::66")
 	p.requirePing(red1, "10.0.0.7", netlab.PingOptions{})
 	p.requirePing(blue1, "10.0.0.7", netlab.PingOptions{})
 	p.requireSilence(red1, "10.0.0.66")  // blue's

@@ -147,44 +147,36 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	p.a.start()
 }
 
-// narrowConfig is the pair's configuration on a fabric that cannot carry 1,500 bytes and 42 more.
-func narrowConfig(host string) string {
-	return strings.Replace(pairConfig(host), "mtu: 1600", "mtu: 1500", 1)
-}
-
 // On a fabric of 1,500 bytes TCP finds its size by itself: the switch answers what does not fit.
 //
 //	red-1 (MTU 1500) ─ host-a ── fabric, MTU 1500 ── host-b ─ red-2 (MTU 1500)
 func TestNarrowFabricIsNoBlackHole(t *testing.T) {
-	l := newLab(t)
-	fabric, hostA, hostB := l.namespace("fabric"), l.namespace("host-a"), l.namespace("host-b")
-	l.wire(hostA, "eth1", fabric, "to-a", 1500)
-	l.wire(hostB, "eth1", fabric, "to-b", 1500)
-	require.NoError(t, fabric.AddBridge("br0", 1500, "to-a", "to-b"))
-	vms := map[string]*netlab.Namespace{}
-	for _, v := range pairVMs {
-		vms[v.name] = l.namespace(v.name)
-	}
-	a, b := l.sluiced(hostA, "a", narrowConfig("a")), l.sluiced(hostB, "b", narrowConfig("b"))
-	for _, name := range []string{"red-1", "red-2"} {
-		ca := map[string]string{"red-1": "10.0.0.5", "red-2": "10.0.0.7"}[name]
-		l.configureVM(vms[name], "eth0", ca+"/24", "10.0.0.1")
+	p := newPairOn(t, 1500)
+	p.enableIPv6()
+	red1, red2 := p.vms["red-1"], p.vms["red-2"]
+	const fits = 1500 - 42 // NVGRE takes 20 (outer IPv4) + 8 (GRE) + 14 (inner Ethernet)
+	p.requirePing(red1, "10.0.0.7", netlab.PingOptions{Size: fits - 28, DF: true})
+	for target, says := range map[string]string{
+		"10.0.0.7":      fmt.Sprintf("Frag needed and DF set (mtu = %d)", fits),
+		"2001:db8:1::7": fmt.Sprintf("Packet too big: mtu=%d", fits),
+	} {
+		out, err := red1.Run(p.ctx, "ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", fmt.Sprint(1500-48), target)
+		require.Error(t, err)
+		assert.Contains(t, string(out), says)
 	}
 
-	const fits = 1500 - 42 // NVGRE takes 20 (outer IPv4) + 8 (GRE) + 14 (inner Ethernet)
-	l.requirePing(vms["red-1"], "10.0.0.7", netlab.PingOptions{Size: fits - 28, DF: true})
-	out, err := vms["red-1"].Run(l.ctx, "ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", fmt.Sprint(1500-28), "10.0.0.7")
-	require.Error(t, err)
-	assert.Contains(t, string(out), fmt.Sprintf("Frag needed and DF set (mtu = %d)", fits))
-	for _, reverse := range []bool{false, true} {
-		for _, name := range []string{"red-1", "red-2"} {
-			l.run(vms[name], "ip", "route", "flush", "cache") // what they know about the path, and tell by their MSS
+	for _, target := range []string{"10.0.0.7", "2001:db8:1::7"} {
+		for _, reverse := range []bool{false, true} {
+			for _, vm := range []*netlab.Namespace{red1, red2} { // what they know about the path, and tell by their MSS
+				p.run(vm, "ip", "route", "flush", "cache")
+				p.run(vm, "ip", "-6", "route", "flush", "cache")
+			}
+			rate := p.requireIperf(red1, red2, target, netlab.IperfOptions{Duration: time.Second, Reverse: reverse})
+			assert.Greater(t, rate.BitsPerSecond, 1e6, "TCP is not black-holed")
 		}
-		rate := l.requireIperf(vms["red-1"], vms["red-2"], "10.0.0.7", netlab.IperfOptions{Duration: time.Second, Reverse: reverse})
-		assert.Greater(t, rate.BitsPerSecond, 1e6, "TCP is not black-holed")
 	}
-	assert.NotZero(t, a.drops()["red-1"]["too-big"])
-	assert.NotZero(t, b.drops()["red-2"]["too-big"])
-	a.requireBalanced()
-	b.requireBalanced()
+	assert.NotZero(t, p.a.drops()["red-1"]["too-big"])
+	assert.NotZero(t, p.b.drops()["red-2"]["too-big"])
+	p.a.requireBalanced()
+	p.b.requireBalanced()
 }

@@ -20,12 +20,12 @@ func bridgedConfig(host string, vports ...string) string {
 	return fmt.Sprintf(`
 host: {name: host-%s}
 daemon: {socket: "${socket}"}
-dataplane: {workers: 1, cores: [%d], macAge: 10s}
+dataplane: {%s, macAge: 10s}
 uplinks:
   - {name: up0, device: {driver: af_packet, interface: eth1}, mtu: 1600, providerAddresses: [%s/24]}
 vports:
   - %s
-`, host, core(int(host[0]-'a')), pairPA[host], strings.Join(vports, "\n  - "))
+`, host, dataplaneOf(host), pairPA[host], strings.Join(vports, "\n  - "))
 }
 
 func bridgedVport(name, mac, attachment string) string {

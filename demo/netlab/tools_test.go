@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -72,4 +73,8 @@ func TestParseIperf(t *testing.T) {
 			assert.Equal(t, tt.want, got)
 		})
 	}
+}
+
+func TestCores(t *testing.T) {
+	assert.Len(t, Cores(), runtime.NumCPU())
 }
