@@ -1,0 +1,89 @@
+// Package jitter keeps the time that a loop takes from one turn to the next, and says how far it strays.
+package jitter
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	subBucketBits = 8       // 256 sub-buckets: two significant digits
+	longestTurn   = 1 << 40 // cycles, some minutes
+)
+
+// LoopTimes counts turns by their length in cycles, in the layout of an HdrHistogram with a lowest value of 1 and two
+// significant digits, so that C can fill it too. It has one writer; it may be read when the writer rests.
+type LoopTimes struct {
+	Counts []int64
+}
+
+// New makes an empty one.
+func New() *LoopTimes {
+	return &LoopTimes{Counts: make([]int64, len(hdrhistogram.New(1, longestTurn, 2).Export().Counts))}
+}
+
+// Record counts one turn.
+func (l *LoopTimes) Record(cycles uint64) {
+	shift := 64 - bits.LeadingZeros64(cycles|(1<<subBucketBits-1)) - subBucketBits
+	i := shift<<(subBucketBits-1) + int(cycles>>shift)
+	if i >= len(l.Counts) {
+		i = len(l.Counts) - 1
+	}
+	l.Counts[i]++
+}
+
+// Reset forgets all turns.
+func (l *LoopTimes) Reset() { clear(l.Counts) }
+
+// longGap is a turn that a user of the network notices.
+const longGap = time.Millisecond
+
+// Summary says how long turns took.
+type Summary struct {
+	Turns              int64   `json:"turns"`
+	P50Ns              float64 `json:"p50Ns"`
+	P99Ns              float64 `json:"p99Ns"`
+	P9999Ns            float64 `json:"p9999Ns"`
+	MaxNs              float64 `json:"maxNs"`
+	GapsPerMinute      float64 `json:"gapsPerMinute"` // turns of over 1 ms
+	Gaps               int64   `json:"gaps"`
+	GapShare           float64 `json:"gapShare"` // of the time, spent in such turns
+	Seconds            float64 `json:"seconds"`
+	CollectionsPerMin  float64 `json:"collectionsPerMinute"` // of Go's garbage collector; 0 where there is none
+	CollectionsCounted int64   `json:"collections"`
+}
+
+// Summary sums up turns at tscHz cycles per second.
+func (l *LoopTimes) Summary(tscHz float64) Summary {
+	h := hdrhistogram.Import(&hdrhistogram.Snapshot{LowestTrackableValue: 1, HighestTrackableValue: longestTurn, SignificantFigures: 2, Counts: l.Counts})
+	ns := func(cycles int64) float64 { return float64(cycles) / tscHz * 1e9 }
+	s := Summary{Turns: h.TotalCount(), P50Ns: ns(h.ValueAtQuantile(50)), P99Ns: ns(h.ValueAtQuantile(99)),
+		P9999Ns: ns(h.ValueAtQuantile(99.99)), MaxNs: ns(h.Max())}
+	gap, total := 0.0, 0.0
+	limit := int64(tscHz * longGap.Seconds())
+	for _, bar := range h.Distribution() {
+		time := float64(bar.From+bar.To) / 2 * float64(bar.Count)
+		total += time
+		if bar.From >= limit {
+			s.Gaps += bar.Count
+			gap += time
+		}
+	}
+	s.Seconds = total / tscHz
+	if total > 0 {
+		s.GapShare = gap / total
+		s.GapsPerMinute = float64(s.Gaps) / s.Seconds * 60
+	}
+	return s
+}
+
+// WithCollections adds what the garbage collector did meanwhile.
+func (s Summary) WithCollections(n int64) Summary {
+	s.CollectionsCounted = n
+	if s.Seconds > 0 {
+		s.CollectionsPerMin = float64(n) / s.Seconds * 60
+	}
+	return s
+}

@@ -1,0 +1,224 @@
+// Package worker measures the switch itself: one worker of package dataplane on one core, with the policy of a profile,
+// between a device that replays the profile's traffic and devices that swallow what comes out.
+//
+//	replay ──► Poller ◄── fabric ◄── worker of dataplane ──► fabric ──► Poller ──► sink
+//	                      answers ARP, notes turns
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/traffic"
+	"github.com/sluicenet/sluice/dataplane"
+)
+
+// Name is how results call the switch.
+const Name = "sluice"
+
+// Spec says what to measure, on what.
+type Spec struct {
+	Plan    *traffic.Plan
+	Poller  dataplane.Poller
+	Devices map[string]uint32 // by the plan's port: handles that the poller knows. The sources replay, the others swallow
+	Core    int               // -1: wherever
+	Clock   measure.Clock
+	TSCHz   uint64
+	Log     *slog.Logger
+
+	Warmup  time.Duration
+	Windows int           // of measurement
+	Window  time.Duration // length of one
+	Churn   int64         // bytes of garbage per second beside the worker
+}
+
+// patience is how long a switch may take until its traffic flows.
+const patience = 20 * time.Second
+
+// run is a switch that is being measured.
+type run struct {
+	Spec
+	sw     *dataplane.Switch
+	fabric *fabric
+}
+
+// Run measures, and closes the poller. When ctx ends it returns what is complete, with the context's error.
+func Run(ctx context.Context, s Spec) (sample measure.Sample, err error) {
+	r := &run{Spec: s, fabric: newFabric(s.Poller, s.Plan, s.Devices[traffic.Uplink], s.TSCHz)}
+	sample.Contender = Name
+	if r.sw, err = dataplane.New(dataplane.Config{TSCHz: s.TSCHz, Log: s.Log}); err != nil {
+		s.Poller.Close()
+		return sample, err
+	}
+	defer r.sw.Close()
+	if err := r.start(); err != nil {
+		return sample, err
+	}
+	if err := r.settle(ctx); err != nil {
+		return sample, err
+	}
+	stop := startChurn(s.Churn)
+	defer stop()
+	if err := wait(ctx, s.Warmup); err != nil {
+		return sample, err
+	}
+	err = r.measure(ctx, &sample)
+	return sample, err
+}
+
+// start gives the switch its worker, ports and policy.
+func (r *run) start() error {
+	snap, err := r.Plan.Policy()
+	if err == nil {
+		_, err = r.sw.AddWorker(dataplane.WorkerSpec{Core: r.Core, Poller: r.fabric})
+	}
+	if err != nil {
+		r.Poller.Close() // no worker does
+		return err
+	}
+	for i, name := range r.Plan.Ports() {
+		device, ok := r.Devices[name]
+		if !ok && name != traffic.Uplink { // local switching needs no uplink
+			return fmt.Errorf("port %s: no device", name)
+		}
+		port := dataplane.PortSpec{Index: uint32(i), Name: name, Uplink: name == traffic.Uplink, Device: device}
+		if ok {
+			port.RxQueues, port.TxQueues = 1, 1
+		}
+		if err := r.sw.AddPort(port); err != nil {
+			return err
+		}
+	}
+	r.sw.Publish(snap)
+	return nil
+}
+
+// settle waits until every flow is known: each was replayed three times, and the next hops have answered.
+func (r *run) settle(ctx context.Context) error {
+	want := uint64(0)
+	for _, source := range r.Plan.Sources {
+		want += 3 * uint64(r.Plan.FramesOf(source))
+	}
+	for deadline := time.Now().Add(patience); ; {
+		sent, err := r.sent()
+		if err != nil {
+			return err
+		}
+		if sent >= want {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("after %s only %d packets were forwarded: %w: dropped %v", patience, sent, measure.ErrNoPackets, r.drops())
+		}
+		if err := wait(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	r.fabric.watching.Store(false)
+	return nil
+}
+
+// sent counts what left the switch, of all sources.
+func (r *run) sent() (uint64, error) {
+	sum := uint64(0)
+	for _, source := range r.Plan.Sources {
+		c, ok := r.sw.PortCounters(r.Plan.Index(source))
+		if !ok {
+			return 0, fmt.Errorf("port %s is gone", source)
+		}
+		sum += c.Sent
+	}
+	return sum, nil
+}
+
+// totals are counters before and after a measurement.
+type totals struct {
+	received, sent, dropped, outBytes, outPackets uint64
+	hits, misses                                  uint64
+	flows                                         uint64
+	iterations                                    uint64
+}
+
+func (r *run) totals() (t totals) {
+	for _, source := range r.Plan.Sources {
+		c, _ := r.sw.PortCounters(r.Plan.Index(source))
+		t.received += c.RxPackets
+		t.sent += c.Sent
+		t.dropped += c.Dropped
+	}
+	for _, sink := range r.Plan.Sinks {
+		c, _ := r.sw.PortCounters(r.Plan.Index(sink))
+		t.outPackets += c.TxPackets
+		t.outBytes += c.TxBytes
+	}
+	for _, w := range r.sw.Workers() { // it waits for the end of a turn
+		t.flows += w.Flows
+		t.iterations += w.Iterations
+		for _, q := range w.Queues {
+			t.hits += q.Hits
+			t.misses += q.Misses
+		}
+	}
+	return t
+}
+
+func (r *run) drops() map[dataplane.Reason]uint64 {
+	all := map[dataplane.Reason]uint64{}
+	for _, source := range r.Plan.Sources {
+		c, _ := r.sw.PortCounters(r.Plan.Index(source))
+		for reason, n := range c.Drops {
+			all[reason] += n
+		}
+	}
+	return all
+}
+
+func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
+	before := r.totals()
+	collections := gcCycles()
+	r.fabric.recording.Store(true)
+	windows, err := measure.Series(ctx, r.Clock, r.Windows, r.Window, r.sent)
+	r.fabric.recording.Store(false)
+	collections = gcCycles() - collections
+	after := r.totals() // a quiet point: the worker has seen that it need not record any more
+	if len(windows) == 0 {
+		return err
+	}
+	sample.Set(windows)
+	turns := r.fabric.loops.Summary(float64(r.TSCHz)).WithCollections(int64(collections))
+	sample.Jitter = &turns
+	packets := float64(after.sent - before.sent)
+	sample.Detail = map[string]float64{
+		"packetsPerTurn": packets / float64(after.iterations-before.iterations),
+		"flows":          float64(after.flows),
+		"missShare":      float64(after.misses-before.misses) / max(1, float64(after.hits-before.hits+after.misses-before.misses)),
+		"dropShare":      float64(after.dropped-before.dropped) / max(1, float64(after.received-before.received)),
+		"churnPerSecond": float64(r.Churn),
+	}
+	return errors.Join(err, r.check(before, after))
+}
+
+// check refuses a result that was not of the work that the profile asks for.
+func (r *run) check(before, after totals) error {
+	if lost := after.dropped - before.dropped; lost > 0 {
+		return fmt.Errorf("%d of %d packets were dropped while measuring, since the start: %v", lost, after.received-before.received, r.drops())
+	}
+	out, want := after.outPackets-before.outPackets, uint64(r.Plan.Profile.SinkBytes())
+	if bytes := after.outBytes - before.outBytes; bytes != out*want {
+		return fmt.Errorf("%d bytes left in %d frames: they should have had %d bytes each", bytes, out, want)
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
