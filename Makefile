@@ -94,12 +94,7 @@ lint: deps ## Check format, vet, golangci-lint and that generated code is up to 
 
 .PHONY: fuzz
 fuzz: deps ## Run each fuzz target for FUZZTIME
-	@for pkg in $(PURE); do \
-		for target in $$(CGO_ENABLED=0 $(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "== $$pkg $$target"; \
-			CGO_ENABLED=0 $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
-		done; \
-	done
+	@.ci/fuzz $(FUZZTIME) $(PURE)
 
 .PHONY: bench
 bench: deps ## Run the Go benchmarks whose name matches BENCH
