@@ -5,7 +5,7 @@ import "math/bits"
 // Key identifies the flow of an IPv4 or non-IP frame, 32 bytes. The words are raw loads of the frame, so building one
 // costs no byte swaps:
 //
-//	0: scope (32) | protocol (8) | DSCP (6), layer 3 (2) | PCP (3), fragment (1), VID (12)
+//	0: scope (25), tagged (1) | protocol (8) | DSCP (6), layer 3 (2) | PCP (3), fragment (1), VID (12)
 //	1: destination MAC (48) | first two bytes of the source MAC (16)
 //	2: rest of the source MAC (32) | source port (16) | destination port (16)
 //	3: source address (32) | destination address (32)
@@ -34,7 +34,8 @@ const (
 	keyDSCPShift  = 18
 	keyL3Shift    = 16
 	keyFragBit    = 1 << 12
-	keyTCIMask    = 0xefff // PCP and VID of a tag, without the DEI bit that the fragment flag takes
+	keyTCIMask    = 0xefff  // PCP and VID of a tag, without the DEI bit that the fragment flag takes
+	keyTagged     = 1 << 57 // above the scope: a tag of priority 0 and VLAN 0 must not pass for none
 )
 
 // Layer 3 codes of word 0.

@@ -144,7 +144,7 @@ func parseTag(data []byte, etherType uint16, out *Parsed) (inner uint16, off int
 	}
 	out.Tagged = true
 	out.TCI = binary.BigEndian.Uint16(data[14:])
-	out.Key[0] |= uint64(out.TCI & keyTCIMask)
+	out.Key[0] |= keyTagged | uint64(out.TCI&keyTCIMask)
 	inner = binary.LittleEndian.Uint16(data[16:])
 	out.Nested = inner == rawVLAN || inner == rawQinQ
 	return inner, ethLen + vlanLen

@@ -1,0 +1,42 @@
+package dataplane
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/internal/frames"
+)
+
+// dataFrame is a UDP packet, with a tag or without.
+func dataFrame(src, dst, from, to string, tag ...frames.Layer) []byte {
+	stack := append([]frames.Layer{frames.Ether(src, dst)}, tag...)
+	return frames.Build(append(stack, frames.IPv4(from, to), frames.UDP(1, 2), frames.Payload(30))...)
+}
+
+func fromFar(inner []byte) []byte {
+	return frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 1, inner)
+}
+
+// A tag of priority 0 and VLAN 0 is all zeros: it must not pass for no tag once the untagged flow is known.
+func TestEmptyTagIsATag(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	empty := func() frames.Layer { return frames.VLAN(0, 0) }
+	plain := dataFrame(redVM1, redFar, "10.0.0.5", "10.0.0.7")
+	for _, f := range [][]byte{plain, dataFrame(redVM1, redFar, "10.0.0.5", "10.0.0.7", empty()), plain} {
+		frames.Equal(t, plain, frames.Decap(t, r.send("red-vm1", f)["up0"][0]).Inner, "no tag gets into NVGRE")
+	}
+	v6 := func(tag ...frames.Layer) []byte {
+		stack := append([]frames.Layer{frames.Ether(redVM1, redFar)}, tag...)
+		return frames.Build(append(stack, frames.IPv6("2001:db8:1::5", "2001:db8:1::7"), frames.UDP(1, 2), frames.Payload(30))...)
+	}
+	for _, f := range [][]byte{v6(), v6(empty())} {
+		frames.Equal(t, v6(), frames.Decap(t, r.send("red-vm1", f)["up0"][0]).Inner)
+	}
+
+	back := dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5")
+	require.Len(t, r.send("up0", fromFar(back))["red-vm1"], 1)
+	r.dropped("up0", fromFar(dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5", empty())), ReasonInnerVLAN)
+	r.balanced()
+}
