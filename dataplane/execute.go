@@ -50,13 +50,13 @@ func (w *worker) transform(q *rxQueue, p *packet.Packet, i int, a *action) bool 
 		return false
 	}
 	if a.flags&flagStripTag != 0 && m.Tagged {
-		packet.PopVLAN(p)
+		popTag(p)
 		m.Untag()
 	}
 	if a.flags&flagRoute != 0 && !w.route(q, p, m, a) {
 		return false
 	}
-	if a.flags&flagPushTag != 0 && !w.pushTag(p, m, a.tag) {
+	if a.flags&flagPushTag != 0 && !pushTag(p, m, a.tag) {
 		w.discard(q.port, p, ReasonNoHeadroom)
 		return false
 	}
@@ -68,13 +68,26 @@ func headWritable(p *packet.Packet) bool {
 	return p.RefCnt == 1 && p.OlFlags&(packet.FlagExternal|packet.FlagIndirect) == 0
 }
 
-// pushTag adds the tag of a VLAN, or fills it in where the frame has a priority tag.
-func (w *worker) pushTag(p *packet.Packet, m *packet.Parsed, vlan uint16) bool {
+// popTag takes the tag off a frame that has one in its writable first segment; others may follow.
+func popTag(p *packet.Packet) {
+	data := p.Data()
+	copy(data[packet.VLANLen:], data[:12])
+	p.TrimFront(packet.VLANLen)
+}
+
+// pushTag adds the tag of a VLAN, or fills it in where the frame has a priority tag; false without headroom.
+func pushTag(p *packet.Packet, m *packet.Parsed, vlan uint16) bool {
 	if m.Tagged {
 		binary.BigEndian.PutUint16(p.Data()[14:], m.TCI&0xf000|vlan)
 		return true
 	}
-	return packet.PushVLAN(p, vlan)
+	if !p.Prepend(packet.VLANLen) {
+		return false
+	}
+	data := p.Data()
+	copy(data[:12], data[packet.VLANLen:])
+	binary.BigEndian.PutUint32(data[12:], packet.EtherTypeVLAN<<16|uint32(vlan))
+	return true
 }
 
 // route is the distributed router's part: the header's checksum (RFC 1812, section 5.2.2), both MACs and the TTL (5.3.1).

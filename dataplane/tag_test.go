@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/internal/frames"
+	"github.com/sluicenet/sluice/internal/memport"
 )
 
 // dataFrame is a UDP packet, with a tag or without.
@@ -38,5 +39,22 @@ func TestEmptyTagIsATag(t *testing.T) {
 	back := dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5")
 	require.Len(t, r.send("up0", fromFar(back))["red-vm1"], 1)
 	r.dropped("up0", fromFar(dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5", empty())), ReasonInnerVLAN)
+	r.balanced()
+}
+
+func TestTagsOfPacketsInSegments(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	plain := dataFrame(redVM1, redFar, "10.0.0.5", "10.0.0.7")
+	out := r.send("red-vm1", dataFrame(redVM1, redFar, "10.0.0.5", "10.0.0.7", frames.VLAN(0, 5)), memport.Split(50, 60))
+	frames.Equal(t, plain, frames.Decap(t, out["up0"][0]).Inner)
+
+	out = r.send("acc1", untagged(acc1MAC, wireMAC), memport.Split(50))
+	frames.EqualAll(t, [][]byte{taggedWith(100, acc1MAC, wireMAC)}, out["up0"])
+	frames.EqualAll(t, [][]byte{taggedWith(100, acc1MAC, wireMAC)}, out["thru"])
+	frames.EqualAll(t, [][]byte{untagged(acc1MAC, wireMAC)}, out["acc2"])
+	r.learned(acc1MAC, "acc1")
+	out = r.send("up0", taggedWith(100, wireMAC, acc1MAC), memport.Split(50))
+	frames.EqualAll(t, [][]byte{untagged(wireMAC, acc1MAC)}, out["acc1"])
 	r.balanced()
 }
