@@ -182,6 +182,9 @@ func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
 		w.hold(q.port, a, p)
 		return
 	}
+	if len(w.held) > 0 {
+		w.releaseHop(a.nextHop, mac) // what waits for it goes first
+	}
 	setNextHop(h, mac)
 	w.send(q.port, a.out, p)
 }

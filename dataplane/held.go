@@ -65,14 +65,27 @@ func (w *worker) releaseHeld() {
 		if w.out.n+h.n > packet.MaxTx {
 			continue // the next iteration has room
 		}
-		for k, p := range h.pkts[:h.n] {
-			setNextHop(p.Data(), mac)
-			w.ctr.of(h.in[k]).queued--
-			w.send(h.in[k], h.uplink, p)
-		}
-		h.n = 0
+		w.release(h, mac)
 	}
 	w.dropHeld(func(h *heldPackets) bool { return w.sw.neighbours.entries[h.hop].dead(w.now) })
+}
+
+// releaseHop sends what waits for one next hop.
+func (w *worker) releaseHop(hop uint32, mac uint64) {
+	for i := range w.held {
+		if h := &w.held[i]; h.hop == hop {
+			w.release(h, mac)
+		}
+	}
+}
+
+func (w *worker) release(h *heldPackets, mac uint64) {
+	for k, p := range h.pkts[:h.n] {
+		setNextHop(p.Data(), mac)
+		w.ctr.of(h.in[k]).queued--
+		w.send(h.in[k], h.uplink, p)
+	}
+	h.n = 0
 }
 
 // dropHeld gives up on the next hops that gone is true of, and closes the gaps in the list.

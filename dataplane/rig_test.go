@@ -102,6 +102,17 @@ func newRig(t testing.TB, workers int) *rig { return newRigOf(t, workers, rigPol
 
 func newRigOf(t testing.TB, workers int, yaml string) *rig {
 	t.Helper()
+	r := bareRig(t)
+	for range workers {
+		r.addWorker(r.net.Poller())
+	}
+	r.setUp(yaml, workers)
+	return r
+}
+
+// bareRig has no workers and no ports.
+func bareRig(t testing.TB) *rig {
+	t.Helper()
 	mac, err := packet.ParseMAC(uplinkMAC)
 	require.NoError(t, err)
 	r := &rig{t: t, arena: memport.NewArena(2048, 2048), devs: map[string]*memport.Device{},
@@ -109,11 +120,19 @@ func newRigOf(t testing.TB, workers int, yaml string) *rig {
 	r.net = memport.New(r.arena)
 	r.sw, err = New(Config{TSCHz: memport.TSCHz, MaxFlows: 1 << 12, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
-	for range workers {
-		_, err := r.sw.AddWorker(WorkerSpec{Core: -1, Poller: r.net.Poller(), IdleSleep: time.Millisecond})
-		require.NoError(t, err)
-	}
 	t.Cleanup(r.close)
+	return r
+}
+
+func (r *rig) addWorker(p Poller) {
+	r.t.Helper()
+	_, err := r.sw.AddWorker(WorkerSpec{Core: -1, Poller: p, IdleSleep: time.Millisecond})
+	require.NoError(r.t, err)
+}
+
+// setUp adds the ports of a configuration, uplinks with one queue per worker, and publishes it.
+func (r *rig) setUp(yaml string, workers int) {
+	r.t.Helper()
 	c := r.parse(yaml)
 	for _, u := range c.Uplinks {
 		r.addPort(u.Name, true, workers)
@@ -122,7 +141,6 @@ func newRigOf(t testing.TB, workers int, yaml string) *rig {
 		r.addPort(v.Name, false, 1)
 	}
 	r.publish(c)
-	return r
 }
 
 func (r *rig) parse(yaml string) *policy.Config {
