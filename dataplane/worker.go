@@ -160,7 +160,7 @@ func (w *worker) loop() {
 			w.runCommands()
 			empty = 0
 		}
-		if empty > spinPolls && w.idleSleep > 0 && w.io.NumTx == 0 {
+		if empty > spinPolls && w.idleSleep > 0 && w.out.n == 0 {
 			w.poller.Wait(nap)
 			nap = min(2*nap, w.idleSleep)
 		}
