@@ -27,11 +27,11 @@ func (s *stage) checkWire(ctx context.Context, r *Report) error {
 		return err
 	}
 	questions := []question{
-		{"ping the other host, same subnet", s.askNear},
-		{"ping the other host, other subnet, by the router", s.askFar},
-		{"ping the gateway", s.askGateway},
-		{fmt.Sprintf("who is at %s, an address of both?", s.casts[0].near.CA), s.askName},
-		{"ping what only the other tenant has", s.askForeign},
+		{"ping: same subnet, other host", s.askNear},
+		{"ping: other subnet, other host", s.askFar},
+		{"ping: the gateway", s.askGateway},
+		{fmt.Sprintf("who answers at %s?", s.casts[0].near.CA), s.askName},
+		{"ping: what only the other has", s.askForeign},
 	}
 	for _, q := range questions {
 		if err := s.ask(ctx, r, q); err != nil {
@@ -85,11 +85,11 @@ func (s *stage) askGateway(ctx context.Context, c *cast) (Cell, error) {
 func (s *stage) askPing(ctx context.Context, c *cast, to netip.Addr, ttl int) (Cell, error) {
 	answer, err := s.vms[c.client].Ping(ctx, to, netlab.PingOptions{Count: pingCount})
 	if err != nil || answer.Received == 0 {
-		return Cell{Text: fmt.Sprintf("%s: no answer", to)}, err
+		return Cell{Text: fmt.Sprintf("%s no answer", to)}, err
 	}
 	return Cell{
 		Passed: answer.Received == pingCount && answer.TTL == ttl,
-		Text:   fmt.Sprintf("%s: %d/%d, %.2f ms, TTL %d", to, answer.Received, answer.Sent, answer.AverageMillis, answer.TTL),
+		Text:   fmt.Sprintf("%s  %d/%d  %.2f ms  TTL %d", to, answer.Received, answer.Sent, answer.AverageMillis, answer.TTL),
 		TTL:    answer.TTL, RoundTripMillis: answer.AverageMillis,
 	}, nil
 }
@@ -108,26 +108,26 @@ func (s *stage) askName(_ context.Context, c *cast) (Cell, error) {
 	mac, err := s.vms[c.client].Neighbour(c.near.CA)
 	return Cell{
 		Passed: name == c.near.Name && mac.String() == c.near.MAC,
-		Text:   fmt.Sprintf("%s, %s", name, mac),
+		Text:   fmt.Sprintf("%s %s", name, mac),
 	}, err
 }
 
 // askForeign pings what the tenant must not reach. What left for it is judged by the capture.
 func (s *stage) askForeign(ctx context.Context, c *cast) (Cell, error) {
 	if c.foreign == nil {
-		return Cell{Passed: true, Text: "has every address itself"}, nil
+		return Cell{Passed: true, Text: "none: it has them all"}, nil
 	}
 	answer, err := s.vms[c.client].Ping(ctx, c.foreign.CA, netlab.PingOptions{Count: pingCount, Limit: time.Second})
 	said := "no answer"
 	if answer.Received > 0 {
 		said = "answered!"
 	}
-	return Cell{Passed: answer.Received == 0, Text: fmt.Sprintf("%s, %s: %s", c.foreign.CA, c.foreign.Name, said)}, err
+	return Cell{Passed: answer.Received == 0, Text: fmt.Sprintf("%s %s: %s", c.foreign.CA, c.foreign.Name, said)}, err
 }
 
 // judgeWire draws the conclusions from the capture: one row per tenant, and what holds for all.
 func (s *stage) judgeWire(r *Report, frames []frame) {
-	isolation := Check{What: "frames on the wire towards that"}
+	isolation := Check{What: "frames on the wire for that"}
 	vsids := Check{What: "VSIDs on the wire"}
 	for i := range s.casts {
 		c := &s.casts[i]
@@ -150,9 +150,9 @@ func (s *stage) judgeWire(r *Report, frames []frame) {
 	r.Checks = append(r.Checks, isolation, vsids)
 	r.Wire = summarise(frames, s.plan)
 	r.Checks = append(r.Checks,
-		Check{What: "frames that are neither NVGRE nor ARP of the hosts", Answers: []Cell{zero(r.Wire.Strange)}},
-		Check{What: "broadcasts of tenants on the wire", Answers: []Cell{zero(r.Wire.TenantBroadcasts)}},
-		Check{What: "complaints of tshark, checksums included", Answers: []Cell{zero(r.Wire.Complaints)}},
+		Check{What: "frames of neither NVGRE nor ARP", Answers: []Cell{zero(r.Wire.Strange)}},
+		Check{What: "tenant broadcasts on the wire", Answers: []Cell{zero(r.Wire.TenantBroadcasts)}},
+		Check{What: "frames that tshark objects to", Answers: []Cell{zero(r.Wire.Complaints)}},
 	)
 }
 
@@ -174,7 +174,7 @@ const udpRate = "100M"
 
 // measure lets every tenant in turn send as fast as TCP goes, and UDP at a fixed rate.
 func (s *stage) measure(ctx context.Context, r *Report) error {
-	tcp, udp := Check{What: "TCP, iperf3"}, Check{What: "UDP, iperf3 at " + udpRate + "bit/s"}
+	tcp, udp := Check{What: "TCP by iperf3"}, Check{What: "UDP by iperf3, 100 Mbit/s"}
 	for i := range s.casts {
 		c := &s.casts[i]
 		run := func(o netlab.IperfOptions) (netlab.Rate, error) {

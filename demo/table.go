@@ -95,7 +95,7 @@ func (r *Report) answers(p painter) string {
 		c := &r.Checks[i]
 		row := table.Row{c.What}
 		for _, cell := range c.Answers {
-			row = append(row, p.mark(cell.Passed)+" "+text.WrapSoft(cell.Text, 40))
+			row = append(row, p.mark(cell.Passed)+" "+text.WrapSoft(cell.Text, 34))
 		}
 		// One answer for all tenants spreads over their columns.
 		for len(c.Answers) == 1 && len(row) <= len(r.Tenants) {
@@ -103,7 +103,7 @@ func (r *Report) answers(p painter) string {
 		}
 		t.AppendRow(row, table.RowConfig{AutoMerge: len(c.Answers) == 1, AutoMergeAlign: text.AlignLeft})
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 52}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 34}})
 	return t.Render()
 }
 
@@ -126,7 +126,7 @@ func (r *Report) excerpt() string {
 		r.Wire.Frames, r.Wire.NVGRE, r.Wire.FlowIDs, r.Wire.ProviderARP))
 	t.AppendHeader(table.Row{"frame", "provider addresses", "VSID", "FlowID", "inner frame, as tshark reads it"})
 	for _, f := range r.Wire.Excerpt {
-		inner := text.Snip(strings.Join(strings.Fields(f.Info), " "), 46, "…")
+		inner := text.Snip(strings.Join(strings.Fields(f.Info), " "), 34, "…")
 		if f.InnerSrc != "" {
 			inner = f.InnerSrc + " → " + f.InnerDst + "  " + inner
 		}
