@@ -45,7 +45,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	lab, err := open()
+	lab, err := open(ourName(o.Reaper[0]))
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +76,8 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	return report, nil
 }
 
-// open takes the demo's lab, and sweeps what a demo left whose reaper was killed too.
-func open() (*netlab.Lab, error) {
+// open takes the demo's lab, and sweeps what a demo left whose reaper was killed too. command is how a person calls us.
+func open(command string) (*netlab.Lab, error) {
 	lab, err := netlab.Open(prefix, runDir)
 	if errors.Is(err, netlab.ErrBusy) {
 		return nil, errors.New("another demo is running on this machine, or still cleaning up: wait for its end, or end it with Ctrl-C in its terminal")
@@ -87,7 +87,7 @@ func open() (*netlab.Lab, error) {
 	}
 	if _, err := os.Stat(lab.Path(keptTag)); err == nil {
 		lab.Close()
-		return nil, errors.New("an earlier demo was left running with --keep: end it with: sudo sluice demo --down")
+		return nil, fmt.Errorf("an earlier demo was left running with --keep: end it with: %s demo --down", command)
 	}
 	if err := errors.Join(lab.Sweep(), lab.Close()); err != nil {
 		return nil, fmt.Errorf("sweep what an earlier demo left: %w", err)

@@ -1,5 +1,11 @@
 package demo
 
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
 // Report is what the demo has found out.
 type Report struct {
 	Passed   bool       `json:"passed"`
@@ -10,6 +16,8 @@ type Report struct {
 	Counters []Balance  `json:"counters"`
 	Seconds  float64    `json:"seconds"`
 	Kept     bool       `json:"kept"`
+
+	command string // how a person calls us
 }
 
 // HostInfo is one of the demo's hosts.
@@ -50,7 +58,7 @@ type Cell struct {
 }
 
 func newReport(s *stage) *Report {
-	r := &Report{Tenants: s.plan.tenants}
+	r := &Report{Tenants: s.plan.tenants, command: ourName(s.opts.Reaper[0])}
 	for i := range s.plan.hosts {
 		h := &s.plan.hosts[i]
 		info := HostInfo{Name: h.Name, ProviderAddress: h.PA.Addr().String(), Socket: h.Socket, Namespace: prefix + h.Name}
@@ -64,6 +72,19 @@ func newReport(s *stage) *Report {
 		r.Hosts = append(r.Hosts, info)
 	}
 	return r
+}
+
+// ourName is what to type to call the program self: its short name when PATH leads to it, else its path.
+func ourName(self string) string {
+	name := filepath.Base(self)
+	if found, err := exec.LookPath(name); err == nil {
+		a, errA := os.Stat(found)
+		b, errB := os.Stat(self)
+		if errA == nil && errB == nil && os.SameFile(a, b) {
+			return name
+		}
+	}
+	return self
 }
 
 // finish draws the conclusion: everything that was asked must have been answered well.

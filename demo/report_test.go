@@ -63,7 +63,7 @@ func sampleReport(t *testing.T) *Report {
 	frames, err := parseFrames(decoded)
 	require.NoError(t, err)
 	p := samplePlan(t)
-	r := newReport(&stage{plan: p})
+	r := newReport(&stage{plan: p, opts: Options{Reaper: []string{"sluice", "demo"}}})
 	r.Checks = []Check{
 		{What: "ping", Answers: []Cell{{Tenant: "red", Passed: true, Text: "3/3"}, {Tenant: "blue", Passed: true, Text: "3/3"}}},
 		{What: "complaints", Answers: []Cell{{Passed: true, Text: "0"}}},

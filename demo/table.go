@@ -165,15 +165,15 @@ func (r *Report) guide() string {
 	var b strings.Builder
 	b.WriteString("\n\nThe demo keeps running. Look around, as root:\n")
 	for _, h := range r.Hosts {
-		fmt.Fprintf(&b, "  sluice --socket %s status\n", h.Socket)
+		fmt.Fprintf(&b, "  %s --socket %s status\n", r.command, h.Socket)
 	}
-	fmt.Fprintf(&b, "  sluice --socket %s drops\n", r.Hosts[0].Socket)
+	fmt.Fprintf(&b, "  %s --socket %s drops\n", r.command, r.Hosts[0].Socket)
 	if client != nil {
-		fmt.Fprintf(&b, "  sluice --socket %s nexthop --vsid %d --from %s --to %s\n", r.Hosts[0].Socket, client.VSID, client.Address, near.Address)
+		fmt.Fprintf(&b, "  %s --socket %s nexthop --vsid %d --from %s --to %s\n", r.command, r.Hosts[0].Socket, client.VSID, client.Address, near.Address)
 		fmt.Fprintf(&b, "  ip netns exec %s ping %s\n", client.Namespace, near.Address)
 	}
 	fmt.Fprintf(&b, "  ip netns exec %sfabric tshark -i %s\n", prefix, r.Hosts[0].Name)
 	fmt.Fprintf(&b, "Logs and configurations: %s\n", runDir)
-	b.WriteString("End it, with every process inside its namespaces:\n  sluice demo --down")
+	fmt.Fprintf(&b, "End it, with every process inside its namespaces:\n  %s demo --down", r.command)
 	return b.String()
 }
