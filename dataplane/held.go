@@ -67,7 +67,7 @@ func (w *worker) releaseHeld() {
 		}
 		w.release(h, mac)
 	}
-	w.dropHeld(func(h *heldPackets) bool { return w.sw.neighbours.entries[h.hop].dead(w.now) })
+	w.dropHeld(ReasonNextHopUnresolved, func(h *heldPackets, _ uint32) bool { return w.sw.neighbours.entries[h.hop].dead(w.now) })
 }
 
 // releaseHop sends what waits for one next hop.
@@ -88,19 +88,24 @@ func (w *worker) release(h *heldPackets, mac uint64) {
 	h.n = 0
 }
 
-// dropHeld gives up on the next hops that gone is true of, and closes the gaps in the list.
-func (w *worker) dropHeld(gone func(*heldPackets) bool) {
+// dropHeld gives up on the packets that gone is true of, by where they wait and the port that they came in by, and
+// closes the gaps in the list.
+func (w *worker) dropHeld(why Reason, gone func(h *heldPackets, in uint32) bool) {
 	kept := w.held[:0]
 	for i := range w.held {
 		h := &w.held[i]
-		if h.n > 0 && gone(h) {
-			for k, p := range h.pkts[:h.n] {
-				w.ctr.of(h.in[k]).queued--
-				w.discard(h.in[k], p, ReasonNextHopUnresolved)
+		n := 0
+		for k := range h.n {
+			p, in := h.pkts[k], h.in[k]
+			if gone(h, in) {
+				w.ctr.of(in).queued--
+				w.discard(in, p, why)
+				continue
 			}
-			h.n = 0
+			h.pkts[n], h.in[n] = p, in
+			n++
 		}
-		if h.n > 0 {
+		if h.n = n; n > 0 {
 			kept = append(kept, *h)
 		}
 	}

@@ -71,6 +71,19 @@ func (n *neighbours) find(uplink uint32, addr uint32) *neighbour {
 	return nil
 }
 
+// forget makes the next hops of an uplink unknown, once no worker has the uplink any more: what gets its index next may
+// be in another fabric. The entries stay claimed.
+func (n *neighbours) forget(uplink uint32) {
+	for i := range n.entries {
+		if e := &n.entries[i]; e.key.Load() != 0 && e.uplink() == uplink {
+			e.mac.Store(0)
+			e.confirmed.Store(0)
+			e.asked.Store(0)
+			e.tries.Store(0)
+		}
+	}
+}
+
 func (e *neighbour) uplink() uint32 { return uint32(e.key.Load()&^neighbourUsed>>32) & 0x7fffffff }
 func (e *neighbour) addr() uint32   { return uint32(e.key.Load()) }
 
@@ -120,8 +133,8 @@ func (n *neighbours) list(now int64) []Neighbour {
 	var all []Neighbour
 	for i := range n.entries {
 		e := &n.entries[i]
-		if e.key.Load() == 0 {
-			continue
+		if e.key.Load() == 0 || e.asked.Load()|e.confirmed.Load() == 0 {
+			continue // free, or nobody needed it since its uplink came
 		}
 		nb := Neighbour{Uplink: e.uplink(), Addr: packet.AddrFrom4(e.addr()), MAC: packet.MACFromUint64(e.mac.Load())}
 		if c := e.confirmed.Load(); c != 0 {

@@ -255,11 +255,15 @@ func (w *worker) addQueue(q *rxQueue) error {
 func (s *Switch) RemovePort(index uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.ports[index]; !ok {
+	port, ok := s.ports[index]
+	if !ok {
 		return fmt.Errorf("remove port %d: %w", index, ErrNoPort)
 	}
 	s.detach(index)
 	delete(s.ports, index)
+	if port.Uplink {
+		s.neighbours.forget(index)
+	}
 	s.forget(func(e LearnedMAC, _ int64) bool { return e.Port == index })
 	return nil
 }
@@ -267,7 +271,7 @@ func (s *Switch) RemovePort(index uint32) error {
 func (s *Switch) detach(index uint32) {
 	for _, w := range s.workers {
 		w.do(func() {
-			w.dropHeld(func(h *heldPackets) bool { return h.uplink == index || h.holdsFrom(index) })
+			w.dropHeld(ReasonPortGone, func(h *heldPackets, in uint32) bool { return h.uplink == index || in == index })
 			for i, q := range w.queues {
 				if q != nil && q.port == index {
 					w.poller.RemoveRx(q.ref)
@@ -278,15 +282,6 @@ func (s *Switch) detach(index uint32) {
 			w.poller.ClearTx(index)
 		})
 	}
-}
-
-func (h *heldPackets) holdsFrom(port uint32) bool {
-	for _, in := range h.in[:h.n] {
-		if in == port {
-			return true
-		}
-	}
-	return false
 }
 
 // Publish makes a snapshot the policy. Only the flows that it may decide otherwise decide again.

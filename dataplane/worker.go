@@ -267,7 +267,7 @@ func (w *worker) runCommands() {
 
 // leave ends the worker: nothing it holds is lost to the pool.
 func (w *worker) leave() {
-	w.dropHeld(func(*heldPackets) bool { return true })
+	w.dropHeld(ReasonPortGone, func(*heldPackets, uint32) bool { return true })
 	w.flush()
 	for _, q := range w.queues {
 		if q != nil {

@@ -1,0 +1,62 @@
+package dataplane
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/internal/frames"
+	"github.com/sluicenet/sluice/policy"
+)
+
+func TestRemovedVportLeavesHeldPacketsOfOthers(t *testing.T) {
+	r := newRig(t, 1)
+	ping := frames.Ping(blueVM1, blueFar, "10.0.0.5", "10.0.0.7", 1, 1)
+	r.inject("red-vm1", toFar(1))
+	r.inject("blue-vm1", ping)
+	r.inject("red-vm1", toFar(2))
+	r.idle()
+	require.NoError(t, r.sw.RemovePort(r.index.byName["red-vm1"]))
+	require.EqualValues(t, 1, r.counters("blue-vm1").Queued, "the two wait for the same next hop")
+	require.Len(t, r.devs["up0"].Sent(), 1)
+	out := r.send("up0", frames.ARPReply(hostBMAC, hostBPA, uplinkMAC, hostAPA))
+	require.Len(t, out["up0"], 1)
+	frames.Equal(t, ping, frames.Decap(t, out["up0"][0]).Inner)
+	require.Zero(t, r.counters("blue-vm1").Queued)
+}
+
+// An uplink that comes back may lead into another fabric, where the next hops of the old one have other addresses.
+func TestUplinkComesBack(t *testing.T) {
+	r := newRig(t, 1)
+	r.net.AdvanceTSC(time.Millisecond)
+	r.resolve()
+	r.inject("red-vm1", frames.Build(frames.Ether(redVM1, "00:15:5d:00:01:09"), frames.IPv4("10.0.0.5", "10.0.0.9"), frames.UDP(1, 2)))
+	r.idle()
+	require.EqualValues(t, 1, r.counters("red-vm1").Queued, "for the gateway, which is silent")
+	require.Len(t, r.wait("up0", 1), 1, "a request")
+
+	up := r.index.byName["up0"]
+	without := *r.snap
+	without.Ports = append(without.Ports[:0:0], without.Ports...)
+	without.Ports[up] = policy.Port{}
+	without.PAs = nil
+	r.sw.Publish(&without)
+	r.remove("up0")
+	c := r.counters("red-vm1")
+	require.Zero(t, c.Queued)
+	require.Empty(t, r.sw.Neighbours())
+	require.EqualValues(t, 1, c.Drops[ReasonPortGone])
+	r.dropped("red-vm1", toFar(1), ReasonNoProviderPath)
+
+	dev := r.net.Device(1, 1)
+	r.devs["up0"] = dev
+	require.NoError(t, r.sw.AddPort(PortSpec{Index: up, Name: "up0", Uplink: true, Device: dev.Handle(), RxQueues: 1, TxQueues: 1}))
+	r.sw.Publish(r.snap)
+	const other = "02:bb:00:00:00:77"
+	r.inject("red-vm1", toFar(1))
+	frames.Equal(t, frames.Pad(frames.ARPRequest(uplinkMAC, hostAPA, hostBPA), 60), r.wait("up0", 1)[0], "asked for anew")
+	out := r.send("up0", frames.ARPReply(other, hostBPA, uplinkMAC, hostAPA))
+	require.Equal(t, other, frames.Decap(t, out["up0"][0]).DstMAC.String())
+	r.balanced()
+}
