@@ -36,14 +36,18 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 	f.dstCell = macCell(br.ID, true, f.dstMAC)
 	port, known := s.fdb.lookup(br.ID, f.dstMAC)
 	if f.dstMAC.IsGroup() || !known || !(port == uplink || slices.Contains(br.Ports, port)) {
-		f.notef("flooded in VLAN %d", vlan)
+		if f.note != nil {
+			f.notef("flooded in VLAN %d", vlan)
+		}
 		f.act.kind, f.act.out = actFlood, br.ID
 		return true
 	}
 	if port == f.in {
 		return f.drop(ReasonHairpin)
 	}
-	f.notef("switched in VLAN %d by its learned address", vlan)
+	if f.note != nil {
+		f.notef("switched in VLAN %d by its learned address", vlan)
+	}
 	f.act.kind, f.act.out = actForward, port
 	f.act.flags |= tagFlags(f.snap.Port(port), vlan, f.meta.VID() != 0)
 	f.act.maxLen = bridgedMax(f.snap.Port(port))

@@ -26,6 +26,7 @@ type newFlow struct {
 
 	sub    *policy.Subnet // of the sender, or of the VSID on the wire
 	target *policy.Record // where it goes; nil until forwarding found it
+	via    policy.Record  // target that stands for a provider gateway
 	wire   uint32         // VSID for the wire: that of the target
 
 	srcCell, dstCell uint16
@@ -58,11 +59,8 @@ func (f *newFlow) drop(r Reason) bool {
 	return true
 }
 
-func (f *newFlow) notef(format string, args ...any) {
-	if f.note != nil {
-		f.note(fmt.Sprintf(format, args...))
-	}
-}
+// notef adds a step to an explanation. Callers ask for one first: the arguments would be allocated for every new flow.
+func (f *newFlow) notef(format string, args ...any) { f.note(fmt.Sprintf(format, args...)) }
 
 // decide runs the layers over f, whose fields in, meta, src, dst, the MACs and, for NVGRE, vsid and outerSrc are set.
 // stable says that epoch belongs to the verdict; otherwise the policy kept changing, and the flow must not be remembered.
@@ -216,7 +214,9 @@ func forward(s *Switch, f *newFlow) bool {
 		return f.drop(ReasonUnknownMAC)
 	}
 	f.wire = f.sub.VSID
-	f.notef("switched inside subnet %s to %s (%s)", f.sub.Name, f.target.CA, f.target.MAC)
+	if f.note != nil {
+		f.notef("switched inside subnet %s to %s (%s)", f.sub.Name, f.target.CA, f.target.MAC)
+	}
 	return false
 }
 
@@ -242,7 +242,9 @@ func forwardRouted(f *newFlow) bool {
 	f.dstCell = addrCell(f.sub.RDID, f.dst)
 	to := f.snap.SubnetOf(f.sub.RDID, f.dst)
 	if f.sub.IsGateway(f.dst) || (to != nil && to.IsGateway(f.dst)) {
-		f.notef("%s is the gateway: the switch itself", f.dst)
+		if f.note != nil {
+			f.notef("%s is the gateway: the switch itself", f.dst)
+		}
 		f.act.kind = actGateway
 		return true
 	}
@@ -253,7 +255,9 @@ func forwardRouted(f *newFlow) bool {
 	if f.target == nil {
 		return f.drop(ReasonUnknownAddr)
 	}
-	f.notef("routed from subnet %s to %s", f.sub.Name, to.Name)
+	if f.note != nil {
+		f.notef("routed from subnet %s to %s", f.sub.Name, to.Name)
+	}
 	f.route(to, f.target.MAC)
 	return false
 }
@@ -271,16 +275,21 @@ func forwardByRoute(f *newFlow) bool {
 		return f.drop(ReasonNoRoute)
 	}
 	if !r.Gateway.IsZero() {
-		f.notef("routed to provider gateway %s", r.Gateway)
+		if f.note != nil {
+			f.notef("routed to provider gateway %s", r.Gateway)
+		}
 		f.route(f.sub, f.snap.RouterMAC)
-		f.target = &policy.Record{PA: r.Gateway, Port: policy.NoIndex, Subnet: f.sub.Index}
+		f.via = policy.Record{PA: r.Gateway, Port: policy.NoIndex, Subnet: f.sub.Index}
+		f.target = &f.via
 		return false
 	}
 	f.target = recordOf(f.snap, f.sub.RDID, r.NextHop)
 	if f.target == nil {
 		return f.drop(ReasonUnknownAddr)
 	}
-	f.notef("routed to next hop %s", r.NextHop)
+	if f.note != nil {
+		f.notef("routed to next hop %s", r.NextHop)
+	}
 	f.route(f.snap.Subnets[f.target.Subnet], f.target.MAC)
 	return false
 }
@@ -306,7 +315,9 @@ func virtualise(s *Switch, f *newFlow) bool {
 	f.act.maxLen = uplink.MTU - (outerLen - 14)
 	f.act.mtu = uplink.MTU - outerLen
 	encodeOuter(&f.act.header, uplink.MAC, path.Source.V4(), pa.V4(), f.wire)
-	f.notef("NVGRE, VSID %d, from provider address %s to %s by next hop %s", f.wire, path.Source, pa, path.NextHop)
+	if f.note != nil {
+		f.notef("NVGRE, VSID %d, from provider address %s to %s by next hop %s", f.wire, path.Source, pa, path.NextHop)
+	}
 	return true
 }
 
@@ -320,6 +331,8 @@ func (f *newFlow) toLocal() bool {
 	f.act.vsid = f.wire
 	f.act.maxLen = out.MTU + 14
 	f.act.mtu = out.MTU
-	f.notef("to a local vport")
+	if f.note != nil {
+		f.notef("to a local vport")
+	}
 	return true
 }
