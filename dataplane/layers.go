@@ -34,6 +34,14 @@ type newFlow struct {
 	note             func(string) // takes the steps of an explanation; nil in the data path
 }
 
+func (f *newFlow) isIP() bool { return f.meta.Kind == packet.L3IPv4 || f.meta.Kind == packet.L3IPv6 }
+
+// isMapped reports an IPv6 packet with an IPv4 address in it (RFC 4291, section 2.5.5.2), which would be taken for the
+// IPv4 address itself.
+func (f *newFlow) isMapped() bool {
+	return f.meta.Kind == packet.L3IPv6 && (f.src.Is4() || f.dst.Is4())
+}
+
 // layer decides a part of a new flow. It returns true when nothing is left to decide. The verdict that f starts with is
 // to drop; a layer that drops says why.
 type layer struct {
@@ -108,7 +116,10 @@ func guardVport(f *newFlow) bool {
 	if f.srcMAC != f.port.MAC {
 		return f.drop(ReasonSourceMACSpoof)
 	}
-	if f.src.IsZero() || mayUse(f.snap, f.sub, f.in, f.src) {
+	if f.isMapped() {
+		return f.drop(ReasonMartian)
+	}
+	if !f.isIP() || mayUse(f.snap, f.sub, f.in, f.src) {
 		return false
 	}
 	if f.dstMAC.IsGroup() {
@@ -124,22 +135,27 @@ func mayUse(snap *policy.Snapshot, sub *policy.Subnet, port uint32, a packet.Add
 		return r.Port == port
 	}
 	if packet.IsLinkLocal6(a) {
-		return true
+		return a != linkLocalRouter
 	}
-	hop := nextHopOf(snap, sub, a)
-	return hop != nil && hop.Port == port
+	return behindRoute(snap, sub.RDID, a, func(r *policy.Route) bool {
+		hop := recordOf(snap, sub.RDID, r.NextHop)
+		return hop != nil && hop.Port == port
+	})
 }
 
-// nextHopOf finds the record of the VM that addresses outside every subnet of the domain are reached by.
-func nextHopOf(snap *policy.Snapshot, sub *policy.Subnet, a packet.Addr) *policy.Record {
-	if snap.SubnetOf(sub.RDID, a) != nil {
-		return nil
+// behindRoute reports whether a lies outside every subnet of the domain, behind a route that yes is true of. Any route
+// will do, not only the best one: which of several a packet takes is decided at the other end.
+func behindRoute(snap *policy.Snapshot, rdid uint32, a packet.Addr, yes func(*policy.Route) bool) bool {
+	d := snap.Domain(rdid)
+	if d == nil || !routable(a) || snap.SubnetOf(rdid, a) != nil {
+		return false
 	}
-	r := snap.RouteOf(sub, a)
-	if r == nil || r.NextHop.IsZero() {
-		return nil
+	for i := range d.Routes {
+		if r := &d.Routes[i]; r.Prefix.Contains(a) && yes(r) {
+			return true
+		}
 	}
-	return recordOf(snap, sub.RDID, r.NextHop)
+	return false
 }
 
 func recordOf(snap *policy.Snapshot, rdid uint32, a packet.Addr) *policy.Record {
@@ -160,32 +176,64 @@ func guardNVGRE(f *newFlow) bool {
 	if f.meta.Tagged || f.meta.Nested {
 		return f.drop(ReasonInnerVLAN)
 	}
-	var sender *policy.Record
-	switch {
-	case f.src.IsZero() || packet.IsLinkLocal6(f.src):
-		sender = f.sub.ByMAC(f.srcMAC)
-	default:
-		f.srcCell = addrCell(f.sub.RDID, f.src)
-		if sender = recordOf(f.snap, f.sub.RDID, f.src); sender == nil {
-			sender = nextHopOf(f.snap, f.sub, f.src)
-		}
+	if f.isMapped() {
+		return f.drop(ReasonMartian)
 	}
-	if sender == nil {
-		return f.drop(ReasonUnknownSender)
-	}
-	if sender.Local() || !f.snap.SameHost(sender.PA, f.outerSrc) {
-		return f.drop(ReasonProviderSpoof)
-	}
-	want := sender.MAC
-	if sender.Subnet != f.sub.Index {
-		want = f.snap.RouterMAC
-	}
-	if f.srcMAC != want {
-		return f.drop(ReasonInnerSourceMAC)
+	if reason := guardSender(f); reason != ReasonUndecided {
+		return f.drop(reason)
 	}
 	f.act.flags |= flagDecap
 	f.act.outerSrc = f.outerSrc.V4()
 	return false
+}
+
+// guardSender says why the inner source cannot live where the outer one says; ReasonUndecided when it can.
+func guardSender(f *newFlow) Reason {
+	if !f.isIP() || packet.IsLinkLocal6(f.src) {
+		return senderFault(f, f.sub.ByMAC(f.srcMAC))
+	}
+	f.srcCell = addrCell(f.sub.RDID, f.src)
+	if sender := recordOf(f.snap, f.sub.RDID, f.src); sender != nil {
+		return senderFault(f, sender)
+	}
+	reason := ReasonUnknownSender
+	behindRoute(f.snap, f.sub.RDID, f.src, func(r *policy.Route) bool {
+		if fault := routeFault(f, r); fault != ReasonUnknownSender {
+			reason = fault
+		}
+		return reason == ReasonUndecided
+	})
+	return reason
+}
+
+// routeFault says why a frame cannot come from the next hop of a route. A provider gateway may bear any MAC but a VM's,
+// and answers with the VSID that it was sent.
+func routeFault(f *newFlow, r *policy.Route) Reason {
+	if r.Gateway.IsZero() {
+		return senderFault(f, recordOf(f.snap, f.sub.RDID, r.NextHop))
+	}
+	if r.Subnet != policy.NoIndex && r.Subnet != f.sub.Index {
+		return ReasonUnknownSender
+	}
+	f.via = policy.Record{PA: r.Gateway, Port: policy.NoIndex, Subnet: f.sub.Index}
+	if f.sub.ByMAC(f.srcMAC) == nil {
+		f.via.MAC = f.srcMAC
+	}
+	return senderFault(f, &f.via)
+}
+
+// senderFault says why a frame cannot be sender's. The router's MAC is the source of a frame that was routed on the
+// sender's host, be it back into the sender's own subnet.
+func senderFault(f *newFlow, sender *policy.Record) Reason {
+	switch {
+	case sender == nil || f.src == linkLocalRouter:
+		return ReasonUnknownSender
+	case sender.Local() || !f.snap.SameHost(sender.PA, f.outerSrc):
+		return ReasonProviderSpoof
+	case f.srcMAC != f.snap.RouterMAC && (f.srcMAC != sender.MAC || sender.Subnet != f.sub.Index):
+		return ReasonInnerSourceMAC
+	}
+	return ReasonUndecided
 }
 
 // forward finds where the flow goes.
@@ -236,7 +284,7 @@ func deliverNVGRE(f *newFlow) bool {
 
 // forwardRouted is the distributed router: the subnets of one routing domain reach each other on the sender's host.
 func forwardRouted(f *newFlow) bool {
-	if f.dst.IsZero() {
+	if !f.isIP() {
 		return f.drop(ReasonRouterNonIP)
 	}
 	f.dstCell = addrCell(f.sub.RDID, f.dst)
@@ -247,6 +295,9 @@ func forwardRouted(f *newFlow) bool {
 		}
 		f.act.kind = actGateway
 		return true
+	}
+	if !routable(f.src) || !routable(f.dst) {
+		return f.drop(ReasonMartian)
 	}
 	if to == nil {
 		return forwardByRoute(f)
@@ -260,6 +311,16 @@ func forwardRouted(f *newFlow) bool {
 	}
 	f.route(to, f.target.MAC)
 	return false
+}
+
+// routable reports an address that a router may pass on: no unspecified, loopback, link-local, group, broadcast or class
+// E one (RFC 1812, section 5.3.7; RFC 4291, section 2.5).
+func routable(a packet.Addr) bool {
+	if a.Is4() {
+		net := a.V4() >> 24
+		return net != 0 && net != 127 && net < 224 && a.V4()>>16 != 0xa9fe
+	}
+	return a.Hi|a.Lo>>1 != 0 && !packet.IsLinkLocal6(a) && !packet.IsMulticast6(a)
 }
 
 func (f *newFlow) route(to *policy.Subnet, dst packet.MAC) {

@@ -32,6 +32,7 @@ const (
 	ReasonNoRoute
 	ReasonGatewayService
 	ReasonRouterNonIP
+	ReasonMartian
 	ReasonHairpin
 	ReasonNoProviderPath
 	ReasonNextHopPending
@@ -103,6 +104,7 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonNoRoute:             {"no-route", "no subnet or route of the sender's network holds the destination; other networks are out of reach"},
 	ReasonGatewayService:      {"gateway-service", "the subnet's gateway address answers ARP, neighbour discovery and ping, nothing else"},
 	ReasonRouterNonIP:         {"router-non-ip", "a frame for the router that is not IP"},
+	ReasonMartian:             {"martian-address", "an address that may not be used there: IPv4 inside IPv6, or at the router a link-local, loopback, group or unspecified one"},
 	ReasonHairpin:             {"hairpin", "the destination is on the port that the packet came from"},
 	ReasonNoProviderPath:      {"no-provider-path", "no uplink has a prefix or a gateway for the provider address"},
 	ReasonNextHopPending:      {"next-hop-pending", "more packets than may wait arrived while the next hop's MAC was being asked for"},
