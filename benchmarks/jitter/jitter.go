@@ -37,8 +37,10 @@ func (l *LoopTimes) Record(cycles uint64) {
 // Reset forgets all turns.
 func (l *LoopTimes) Reset() { clear(l.Counts) }
 
-// longGap is a turn that a user of the network notices.
-const longGap = time.Millisecond
+const (
+	longGap = time.Millisecond      // a turn that a user of the network notices
+	lost    = 10 * time.Microsecond // a turn that can only be so long because somebody else had the core
+)
 
 // Summary says how long turns took.
 type Summary struct {
@@ -49,7 +51,7 @@ type Summary struct {
 	MaxNs              float64 `json:"maxNs"`
 	GapsPerMinute      float64 `json:"gapsPerMinute"` // turns of over 1 ms
 	Gaps               int64   `json:"gaps"`
-	GapShare           float64 `json:"gapShare"` // of the time, spent in such turns
+	LostShare          float64 `json:"lostShare"` // of the time, spent in turns of over 10 µs
 	Seconds            float64 `json:"seconds"`
 	CollectionsPerMin  float64 `json:"collectionsPerMinute"` // of Go's garbage collector; 0 where there is none
 	CollectionsCounted int64   `json:"collections"`
@@ -61,19 +63,21 @@ func (l *LoopTimes) Summary(tscHz float64) Summary {
 	ns := func(cycles int64) float64 { return float64(cycles) / tscHz * 1e9 }
 	s := Summary{Turns: h.TotalCount(), P50Ns: ns(h.ValueAtQuantile(50)), P99Ns: ns(h.ValueAtQuantile(99)),
 		P9999Ns: ns(h.ValueAtQuantile(99.99)), MaxNs: ns(h.Max())}
-	gap, total := 0.0, 0.0
-	limit := int64(tscHz * longGap.Seconds())
+	taken, total := 0.0, 0.0
+	gapCycles, lostCycles := int64(tscHz*longGap.Seconds()), int64(tscHz*lost.Seconds())
 	for _, bar := range h.Distribution() {
 		time := float64(bar.From+bar.To) / 2 * float64(bar.Count)
 		total += time
-		if bar.From >= limit {
+		if bar.From >= gapCycles {
 			s.Gaps += bar.Count
-			gap += time
+		}
+		if bar.From >= lostCycles {
+			taken += time
 		}
 	}
 	s.Seconds = total / tscHz
 	if total > 0 {
-		s.GapShare = gap / total
+		s.LostShare = taken / total
 		s.GapsPerMinute = float64(s.Gaps) / s.Seconds * 60
 	}
 	return s

@@ -44,7 +44,7 @@ func TestSummary(t *testing.T) {
 	assert.EqualValues(t, 2, s.Gaps)
 	seconds := 0.09999 + 0.0008 + 0.007
 	assert.InEpsilon(t, seconds, s.Seconds, 0.01)
-	assert.InEpsilon(t, 0.007/seconds, s.GapShare, 0.01)
+	assert.InEpsilon(t, 0.0078/seconds, s.LostShare, 0.01)
 	assert.InEpsilon(t, 2/seconds*60, s.GapsPerMinute, 0.01)
 	assert.InEpsilon(t, 3/seconds*60, s.CollectionsPerMin, 0.01)
 	assert.Zero(t, New().Summary(hz).WithCollections(0))

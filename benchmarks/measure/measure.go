@@ -178,3 +178,11 @@ func Ratios[K cmp.Ordered](a, b map[K]float64) []float64 {
 	slices.Sort(rounds)
 	return Values(rounds, func(k K) float64 { return a[k] / b[k] })
 }
+
+// Frequency measures a clock, cycles per second.
+func Frequency(clock Clock) float64 {
+	const length = 200 * time.Millisecond
+	cycles, at := clock(), time.Now()
+	time.Sleep(length)
+	return float64(clock()-cycles) / time.Since(at).Seconds()
+}

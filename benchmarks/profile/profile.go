@@ -28,23 +28,23 @@ const (
 
 // Profile describes traffic. VMs here are of this host; their peers are on another one, except with Local.
 type Profile struct {
-	Name        string
-	Description string
-	Direction   Direction
-	FrameBytes  int // of a VM's frame from its Ethernet header on, without the FCS and without encapsulation
-	Flows       int
-	Tenants     int // each with one virtual subnet, all with the same customer addresses
-	VMs         int // of each tenant here, each with a port of its own
-	Peers       int // of each tenant
-	Protocols   []Share
-	Burst       int           // frames of one flow in a row
-	Duration    time.Duration // measured in every round, after the warm-up
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	Direction   Direction     `json:"direction"`
+	FrameBytes  int           `json:"frameBytes"` // of a VM's frame from its Ethernet header on, without FCS and encapsulation
+	Flows       int           `json:"flows"`
+	Tenants     int           `json:"tenants"` // each with one virtual subnet, all with the same customer addresses
+	VMs         int           `json:"vms"`     // of each tenant here, each with a port of its own
+	Peers       int           `json:"peers"`   // of each tenant
+	Protocols   []Share       `json:"protocols"`
+	Burst       int           `json:"burst"`    // frames of one flow in a row
+	Duration    time.Duration `json:"duration"` // measured in every round, after the warm-up, ns
 }
 
 // Share is the weight of a transport protocol among the flows.
 type Share struct {
-	Protocol string // udp, tcp
-	Weight   int
+	Protocol string `json:"protocol"` // udp, tcp
+	Weight   int    `json:"weight"`
 }
 
 // Bounds of a profile.

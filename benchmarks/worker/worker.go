@@ -191,13 +191,15 @@ func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
 	sample.Set(windows)
 	turns := r.fabric.loops.Summary(float64(r.TSCHz)).WithCollections(int64(collections))
 	sample.Jitter = &turns
-	packets := float64(after.sent - before.sent)
+	perTurn := float64(after.sent-before.sent) / float64(after.iterations-before.iterations)
 	sample.Detail = map[string]float64{
-		"packetsPerTurn": packets / float64(after.iterations-before.iterations),
-		"flows":          float64(after.flows),
-		"missShare":      float64(after.misses-before.misses) / max(1, float64(after.hits-before.hits+after.misses-before.misses)),
-		"dropShare":      float64(after.dropped-before.dropped) / max(1, float64(after.received-before.received)),
-		"churnPerSecond": float64(r.Churn),
+		"packetsPerTurn": perTurn,
+		// Without what others took of the core: a turn in the middle was not interrupted.
+		"cyclesInMedianTurn": turns.P50Ns / 1e9 * float64(r.TSCHz) / perTurn,
+		"flows":              float64(after.flows),
+		"missShare":          float64(after.misses-before.misses) / max(1, float64(after.hits-before.hits+after.misses-before.misses)),
+		"dropShare":          float64(after.dropped-before.dropped) / max(1, float64(after.received-before.received)),
+		"churnPerSecond":     float64(r.Churn),
 	}
 	return errors.Join(err, r.check(before, after))
 }

@@ -1,0 +1,65 @@
+package machine
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/sluicenet/sluice/benchmarks/measure"
+)
+
+// Load1 is the load average of the last minute; 0 when it cannot be read.
+func Load1() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	v, _ := strconv.ParseFloat(first, 64)
+	return v
+}
+
+// cpuTimes are clock ticks of one core since boot (proc(5), /proc/stat).
+type cpuTimes struct{ total, steal uint64 }
+
+func readTimes(core int) (t cpuTimes) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return t
+	}
+	return parseTimes(string(text), core)
+}
+
+// stealField is the eighth number of a line of /proc/stat; guest time, behind it, is part of user time already.
+const stealField = 8
+
+func parseTimes(stat string, core int) (t cpuTimes) {
+	for line := range strings.Lines(stat) {
+		fields := strings.Fields(line)
+		if len(fields) <= stealField || fields[0] != fmt.Sprintf("cpu%d", core) {
+			continue
+		}
+		for i, f := range fields[1 : stealField+1] {
+			n, _ := strconv.ParseUint(f, 10, 64)
+			t.total += n
+			if i == stealField-1 {
+				t.steal = n
+			}
+		}
+	}
+	return t
+}
+
+// Watch notes what else happens on the machine from now until the returned function is called.
+func Watch(core int) func() *measure.Busy {
+	before := readTimes(core)
+	return func() *measure.Busy {
+		now := readTimes(core)
+		b := &measure.Busy{Load1: Load1()}
+		if d := now.total - before.total; d > 0 {
+			b.Steal = float64(now.steal-before.steal) / float64(d)
+		}
+		return b
+	}
+}

@@ -1,0 +1,108 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/traffic"
+)
+
+// wiring says which DPDK devices stand for the ports of a plan: replays and sinks, as for our own worker.
+type wiring struct {
+	devargs map[string]string // by port
+	sources []string          // names of devices
+	sinks   []string
+}
+
+// wire names a device for each port of a plan that moves packets.
+func wire(plan *traffic.Plan, files map[string]string) wiring {
+	w := wiring{devargs: map[string]string{}}
+	for i, port := range plan.Sources {
+		name := fmt.Sprintf("net_pcap%d", i)
+		w.sources = append(w.sources, name)
+		w.devargs[port] = fmt.Sprintf("%s,rx_pcap=%s,infinite_rx=1", name, files[port])
+	}
+	for i, port := range plan.Sinks {
+		name := fmt.Sprintf("net_null%d", i)
+		w.sinks = append(w.sinks, name)
+		w.devargs[port] = name + ",no-rx=1"
+	}
+	return w
+}
+
+// frames is how many packets the replays hold.
+func frames(plan *traffic.Plan) (n int) {
+	for _, source := range plan.Sources {
+		n += plan.FramesOf(source)
+	}
+	return n
+}
+
+const (
+	startPatience = 30 * time.Second
+	lossAllowed   = 0.001 // of the packets in a measurement: what is under way between the two counters, and no more
+)
+
+// filePrefix tells the DPDK programs of this process from all others on the machine.
+func filePrefix(name string) string { return fmt.Sprintf("sluice-bench-%d-%s", os.Getpid(), name) }
+
+// measureDPDK measures a DPDK program that forwards already, from the counters of its devices.
+func measureDPDK(ctx context.Context, job compare.Job, prefix string, w wiring, all ...*process) (s measure.Sample, err error) {
+	var t *telemetry
+	err = until(ctx, "look at its counters", startPatience, func() (bool, error) {
+		var err error
+		t, err = dialTelemetry(prefix)
+		return err == nil, err
+	}, all...)
+	if err != nil {
+		return s, err
+	}
+	defer t.close()
+	ports, err := t.ports()
+	if err != nil {
+		return s, err
+	}
+	sent := func() (uint64, error) { _, n, err := t.sums(ports, nil, w.sinks); return n, err }
+	// Every flow three times, so that what is learned from the first packets is learned.
+	first, err := sent()
+	if err != nil {
+		return s, err
+	}
+	err = until(ctx, "forward packets", startPatience, func() (bool, error) {
+		now, err := sent()
+		return err == nil && now-first >= 3*uint64(frames(job.Plan)), err
+	}, all...)
+	if err != nil {
+		return s, err
+	}
+	select {
+	case <-ctx.Done():
+		return s, ctx.Err()
+	case <-time.After(job.Warmup):
+	}
+	receivedBefore, sentBefore, err := t.sums(ports, w.sources, w.sinks)
+	if err != nil {
+		return s, err
+	}
+	windows, runErr := measure.Series(ctx, job.Clock, job.Windows, job.Window, sent)
+	if len(windows) == 0 {
+		return s, runErr
+	}
+	s.Set(windows)
+	received, out, err := t.sums(ports, w.sources, w.sinks)
+	if err != nil {
+		return s, errors.Join(runErr, err)
+	}
+	received, out = received-receivedBefore, out-sentBefore
+	share := float64(received-min(out, received)) / float64(max(received, 1))
+	s.Detail = map[string]float64{"dropShare": share}
+	if share > lossAllowed {
+		return s, errors.Join(runErr, fmt.Errorf("of %d packets only %d were sent on: it does not do the same work", received, out))
+	}
+	return s, runErr
+}
