@@ -2,10 +2,11 @@ package dataplane
 
 import (
 	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
 )
 
 const (
-	icmpErrorsPerSecond = 1000 // per worker; a flood of packets that deserve an error must not cost the worker its time
+	icmpErrorsPerSecond = 1000 // per receive queue: a flood of packets that deserve an error costs nobody else's answers
 	icmpErrorBurst      = 100
 	tosControl          = 0xc0 // internetwork control (RFC 1812, section 4.3.2.5)
 	answerTTL           = 64
@@ -21,14 +22,11 @@ type rateLimit struct {
 	last             int64
 }
 
-func (r *rateLimit) take(now int64) bool {
+// ready refills the bucket and reports whether it holds a token. The one who uses it takes it off.
+func (r *rateLimit) ready(now int64) bool {
 	r.tokens = min(r.burst, r.tokens+float64(now-r.last)*r.perSecond/1e9)
 	r.last = now
-	if r.tokens < 1 {
-		return false
-	}
-	r.tokens--
-	return true
+	return r.tokens >= 1
 }
 
 // tooBig drops a packet that does not fit its output. A sender that set DF, and every IPv6 sender, learns the size that
@@ -57,7 +55,7 @@ func (w *worker) ttlExceeded(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *
 // answerError sends an ICMP error about a packet back to where it came from, from the subnet's gateway, when the flow
 // is one that may be answered, the RFCs allow it, and the rate limit does.
 func (w *worker) answerError(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action, typ, code uint8) {
-	if a.flags&flagAnswer == 0 || m.DstMAC().IsGroup() {
+	if a.flags&flagAnswer == 0 || m.DstMAC().IsGroup() || !q.icmp.ready(w.now) {
 		return
 	}
 	data := p.Data()
@@ -72,16 +70,29 @@ func (w *worker) answerError(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *
 		if m.Kind == packet.L3IPv4 {
 			n = encodeError4(c.Data(), orig, a, typ, code)
 		} else {
-			n = encodeError6(c.Data(), orig, a, typ, code)
+			n = encodeError6(c.Data(), orig, a, typ, code, w.router6(q.port, packet.IPv6(orig).Src()))
 		}
 	}
-	if n == 0 || !w.icmp.take(w.now) {
+	if n == 0 {
 		w.free(c)
 		return
 	}
+	q.icmp.tokens--
 	c.SetLen(n)
 	w.ctr.of(q.port).created++
 	w.send(q.port, q.port, c)
+}
+
+// router6 is the address that the router answers to from: the gateway of the port's subnet, or fe80::1 to those that use
+// a link-local address themselves (RFC 4443, section 2.2; RFC 6724, rule 2 of section 5).
+func (w *worker) router6(port uint32, to packet.Addr) packet.Addr {
+	snap := w.sw.snap.Load()
+	if p := snap.Port(port); p.Attach == policy.AttachSubnet && !packet.IsLinkLocal6(to) {
+		if g := snap.Subnets[p.Subnet].Gateway6; !g.IsZero() {
+			return g
+		}
+	}
+	return linkLocalRouter
 }
 
 // encodeError4 writes an ICMP error behind the Ethernet header of frame and returns the frame's length, 0 when none may
@@ -109,7 +120,7 @@ func encodeError4(frame, orig []byte, a *action, typ, code uint8) int {
 }
 
 // encodeError6 does the same for IPv6.
-func encodeError6(frame, orig []byte, a *action, typ, code uint8) int {
+func encodeError6(frame, orig []byte, a *action, typ, code uint8, from packet.Addr) int {
 	ip := packet.IPv6(orig)
 	if !packet.MayAnswerIPv6(ip, typ, code) {
 		return 0
@@ -119,12 +130,12 @@ func encodeError6(frame, orig []byte, a *action, typ, code uint8) int {
 		mtu = uint32(a.mtu)
 	}
 	packet.Ethernet(frame).SetEtherType(packet.EtherTypeIPv6)
-	n := packet.EncodeICMPv6Error(frame[packet.EthernetLen+packet.IPv6Len:], linkLocalRouter, ip.Src(), typ, code, mtu, ip)
+	n := packet.EncodeICMPv6Error(frame[packet.EthernetLen+packet.IPv6Len:], from, ip.Src(), typ, code, mtu, ip)
 	if n == 0 {
 		return 0
 	}
 	h := packet.IPv6Fields{TrafficClass: tosControl, PayloadLen: uint16(n), NextHeader: packet.ProtoICMPv6, HopLimit: answerTTL,
-		Src: linkLocalRouter, Dst: ip.Src()}
+		Src: from, Dst: ip.Src()}
 	h.Encode(frame[packet.EthernetLen:])
 	return packet.EthernetLen + packet.IPv6Len + n
 }
@@ -141,6 +152,10 @@ func (w *worker) answerPing(in uint32, p *packet.Packet, m *packet.Parsed, r Rea
 		return
 	}
 	data := p.Data()
+	if m.Kind == packet.L3IPv4 && !packet.IPv4(data[m.L3:]).ChecksumOK() {
+		w.discard(in, p, ReasonIPv4Checksum)
+		return
+	}
 	ok := false
 	switch {
 	case m.Kind == packet.L3IPv4 && m.Proto == packet.ProtoICMP:

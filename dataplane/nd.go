@@ -5,9 +5,10 @@ import (
 	"github.com/sluicenet/sluice/policy"
 )
 
-// isND reports a neighbour solicitation or advertisement, which is looked at by itself, as ARP is.
+// isND reports a neighbour solicitation or advertisement, which is looked at by itself, as ARP is. So is one that is the
+// first part of a fragmented packet.
 func isND(m *packet.Parsed, data []byte) bool {
-	if m.Proto != packet.ProtoICMPv6 || m.L4 == 0 || m.Fragment || int(m.L4) >= len(data) {
+	if m.Proto != packet.ProtoICMPv6 || m.L4 == 0 || int(m.L4) >= len(data) {
 		return false
 	}
 	t := data[m.L4]
@@ -17,26 +18,26 @@ func isND(m *packet.Parsed, data []byte) bool {
 // handleND is for IPv6 what handleARP is for IPv4 (RFC 4861).
 func (w *worker) handleND(q *rxQueue, p *packet.Packet, i int) {
 	m := &w.meta[i]
+	snap := w.sw.snap.Load()
+	port := snap.Port(q.port)
+	virtual := w.outer[i].src != 0 || port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet
+	if !virtual {
+		decideFlow(w, q, q.wide, &w.wide[i], i, p)
+		return
+	}
 	if p.NbSegs != 1 {
 		w.discard(q.port, p, reasonOf(packet.ErrSegments))
 		return
 	}
 	data := p.Data()
 	nd := ndMessage{ip: packet.IPv6(data[m.L3:m.Len]), src: m.SrcMAC(), dst: m.DstMAC()}
-	body := data[m.L4:m.Len]
-	snap := w.sw.snap.Load()
-	port := snap.Port(q.port)
-	virtual := w.outer[i].src != 0 || port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet
-	if virtual && !nd.parse(body) {
+	if m.Fragment || !nd.parse(data[m.L4:m.Len]) { // RFC 6980: nobody may fragment them, and so hide what they say
 		w.discard(q.port, p, ReasonBadND)
 		return
 	}
-	switch {
-	case !virtual:
-		decideFlow(w, q, q.wide, &w.wide[i], i, p)
-	case w.outer[i].src != 0:
+	if w.outer[i].src != 0 {
 		w.ndFromNVGRE(q, p, i, &nd, snap)
-	default:
+	} else {
 		w.ndFromVport(q, p, i, &nd, snap, port)
 	}
 }

@@ -38,7 +38,6 @@ type worker struct {
 	out     txStage
 	held    []heldPackets
 	events  eventRing
-	icmp    rateLimit
 	now     int64 // clock at the last poll, ns
 	tick    uint32
 	nextRun int64 // of the timers
@@ -79,6 +78,7 @@ type rxQueue struct {
 	wide    *flowTable[packet.WideKey, *packet.WideKey]
 	actions *actionTable
 	release func(uint32)
+	icmp    rateLimit // of errors about what came in here
 
 	snap  *policy.Snapshot // that mac and pas were taken from
 	mac   packet.MAC
@@ -100,7 +100,6 @@ func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 		return nil, err
 	}
 	w.fresh.meta = &w.meta[0]
-	w.icmp = rateLimit{perSecond: icmpErrorsPerSecond, burst: icmpErrorBurst, tokens: icmpErrorBurst}
 	return w, nil
 }
 
@@ -285,7 +284,8 @@ func (w *worker) leave() {
 
 func newRxQueue(s *Switch, spec PortSpec, queue int) (*rxQueue, error) {
 	q := &rxQueue{port: spec.Index, queue: uint16(queue), device: spec.Device, uplink: spec.Uplink,
-		scope: packet.PortScope(spec.Index)}
+		scope: packet.PortScope(spec.Index),
+		icmp:  rateLimit{perSecond: icmpErrorsPerSecond, burst: icmpErrorBurst, tokens: icmpErrorBurst}}
 	var err error
 	if q.flows, err = newFlowTable[packet.Key, *packet.Key](s.cfg.MaxFlows, s.seed()); err != nil {
 		return nil, err
