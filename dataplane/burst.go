@@ -133,8 +133,8 @@ func (w *worker) runNew(q *rxQueue, p *packet.Packet, i int) {
 	}
 }
 
-// decideFlow asks the layers, remembers their verdict and executes it. A verdict about a packet whose outer source is
-// not the one of its known flow is executed but not remembered, so that a forged packet cannot displace a flow.
+// decideFlow asks the layers, remembers their verdict and executes it. What is refused out of NVGRE is not remembered: a
+// forged packet can neither displace the flow of the true sender nor fill the tables.
 func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[K, P], k *K, i int, p *packet.Packet) {
 	if a := hit(w, q, t, k, i, p); a != nil { // decided by an earlier packet of this burst
 		w.execute(q, p, i, a)
@@ -146,8 +146,8 @@ func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[
 	f := &w.fresh
 	w.learn(q, f)
 	known := t.lookup(k, w.hash[i])
-	forged := f.act.kind == actDrop && f.encapsulated
-	if stable && !(forged && known != nil) {
+	refused := f.act.kind == actDrop && f.encapsulated
+	if stable && !refused {
 		if id := q.actions.intern(&f.act); id != 0 {
 			if known == nil {
 				known = t.insert(k, w.hash[i], w.tick, q.release)

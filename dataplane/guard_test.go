@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/internal/frames"
+	"github.com/sluicenet/sluice/packet"
 )
 
 func TestSourcesThatNobodyMayUse(t *testing.T) {
@@ -108,5 +109,22 @@ func TestRouterRefusesMartians(t *testing.T) {
 	require.Len(t, r.send("red-vm1", dataFrame(redVM1, routerMAC, "10.0.0.5", "8.8.8.8"))["red-vm2"], 1)
 	require.Len(t, r.send("red-vm1", udp6(redVM1, routerMAC, red5, "2001:db8:99::1"))["red-vm2"], 1)
 	require.Len(t, r.send("red-vm2", udp6(redVM2, redVM1, "2001:db8:99::1", red5))["red-vm1"], 1)
+	r.balanced()
+}
+
+// Whoever can send to the provider address must not fill the tables that all tenants' flows are in.
+func TestForgedPacketsLeaveNoFlows(t *testing.T) {
+	r := newRig(t, 1)
+	inner := dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5")
+	require.Len(t, r.send("up0", fromFar(inner))["red-vm1"], 1)
+	for i := range 300 {
+		forged := frames.Patch(inner, 34, byte(i>>8), byte(i)) // another source port
+		r.inject("up0", frames.NVGRE(hostBMAC, uplinkMAC, packet.AddrFrom4(0xac110000+uint32(i)).Netip(), hostAPA, 6001, 1, forged))
+	}
+	r.idle()
+	require.EqualValues(t, 300, r.counters("up0").Drops[ReasonProviderSpoof])
+	up := r.sw.Workers()[0].Queues[0]
+	require.Equal(t, 1, up.Flows)
+	require.Equal(t, 1, up.Actions)
 	r.balanced()
 }

@@ -58,9 +58,6 @@ var layers = []layer{
 
 func (f *newFlow) drop(r Reason) bool {
 	f.act = action{kind: actDrop, reason: r}
-	if f.encapsulated { // a forged packet must not decide about those of the true sender
-		f.act.flags, f.act.outerSrc = flagDecap, f.outerSrc.V4()
-	}
 	if f.note != nil {
 		f.note(fmt.Sprintf("dropped: %s (%s)", r, r.Explain()))
 	}
