@@ -74,6 +74,7 @@ type actionTable struct {
 	index []uint32 // open addressing: slot numbers by the action's hash, 0 is empty
 	used  int      // slots handed out, the unreferenced ones included
 	freed uint32   // head of the free list, 0 when empty
+	idle  int      // slots that no flow uses and that are not on the free list
 	limit int
 }
 
@@ -143,6 +144,9 @@ func (t *actionTable) find(a *action) int {
 func (t *actionTable) intern(a *action) uint32 {
 	at := t.find(a)
 	if i := t.index[at]; i != 0 {
+		if t.refs[i] == 0 {
+			t.idle--
+		}
 		t.refs[i]++
 		return i
 	}
@@ -173,10 +177,14 @@ func (t *actionTable) take() uint32 {
 	return uint32(t.used - 1)
 }
 
-// reclaim puts the slots that no flow uses onto the free list, linked by their out field, and counts them. It runs only
-// inside intern: no packet that still waits to be executed may refer to an unreferenced slot then (worker.run executes
-// the known flows of a burst before it decides the new ones).
+// reclaim puts the slots that no flow uses onto the free list, linked by their out field, and counts them; without any it
+// does not search, or each new action of a full table would cost a search. It runs only inside intern: no packet that
+// still waits to be executed may refer to an unreferenced slot then (worker.run executes the known flows of a burst
+// before it decides the new ones).
 func (t *actionTable) reclaim() int {
+	if t.idle == 0 {
+		return 0
+	}
 	n := 0
 	for i := 1; i < t.used; i++ {
 		if t.refs[i] == 0 {
@@ -185,14 +193,17 @@ func (t *actionTable) reclaim() int {
 			n++
 		}
 	}
-	if n > 0 {
-		t.reindex()
-	}
+	t.idle = 0
+	t.reindex()
 	return n
 }
 
 // release counts one flow less. The slot stays as it is, for the next flow of the same fate, until room is needed.
-func (t *actionTable) release(i uint32) { t.refs[i]-- }
+func (t *actionTable) release(i uint32) {
+	if t.refs[i]--; t.refs[i] == 0 {
+		t.idle++
+	}
+}
 
 func (a *action) hash() uint64 {
 	h := uint64(a.kind)<<56 ^ uint64(a.reason)<<48 ^ uint64(a.flags)<<32 ^ uint64(a.out)

@@ -147,6 +147,13 @@ func TestActionTable(t *testing.T) {
 			}
 			held[slot] = out
 			refs[slot]++
+			unused := 0
+			for s := 1; s < table.used; s++ {
+				if table.refs[s] == 0 && table.slots[s].kind != actFree {
+					unused++
+				}
+			}
+			require.Equal(t, unused, table.idle)
 			for s, o := range held {
 				require.Equal(t, o, table.slots[s].out)
 			}
