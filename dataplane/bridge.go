@@ -55,7 +55,7 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 }
 
 // bridgedMax leaves room for a tag: the MTU counts the IP packet alone.
-func bridgedMax(out *policy.Port) uint16 { return out.MTU + 14 + 4 }
+func bridgedMax(out *policy.Port) uint16 { return addMTU(out.MTU, 14+4) }
 
 // bridgedVLAN finds the VLAN that a frame belongs to by the port that it came from.
 func bridgedVLAN(port *policy.Port, m *packet.Parsed) (uint16, Reason) {

@@ -370,14 +370,17 @@ func virtualise(s *Switch, f *newFlow) bool {
 	f.act.out = path.Uplink
 	f.act.nextHop = hop
 	f.act.vsid = f.wire
-	f.act.maxLen = uplink.MTU - (outerLen - 14)
-	f.act.mtu = uplink.MTU - outerLen
+	f.act.maxLen = addMTU(uplink.MTU, 14-outerLen)
+	f.act.mtu = addMTU(uplink.MTU, -outerLen)
 	encodeOuter(&f.act.header, uplink.MAC, path.Source.V4(), pa.V4(), f.wire)
 	if f.note != nil {
 		f.notef("NVGRE, VSID %d, from provider address %s to %s by next hop %s", f.wire, path.Source, pa, path.NextHop)
 	}
 	return true
 }
+
+// addMTU keeps within 16 bits whatever MTU a device has.
+func addMTU(mtu uint16, n int) uint16 { return uint16(min(max(int(mtu)+n, 0), 1<<16-1)) }
 
 func (f *newFlow) toLocal() bool {
 	if f.target.Port == f.in {
@@ -387,7 +390,7 @@ func (f *newFlow) toLocal() bool {
 	f.act.kind = actForward
 	f.act.out = f.target.Port
 	f.act.vsid = f.wire
-	f.act.maxLen = out.MTU + 14
+	f.act.maxLen = addMTU(out.MTU, 14)
 	f.act.mtu = out.MTU
 	if f.note != nil {
 		f.notef("to a local vport")

@@ -83,10 +83,11 @@ type rxQueue struct {
 	snap  *policy.Snapshot // that mac and pas were taken from
 	mac   packet.MAC
 	pas   [maxLocalPAs]uint32
-	count int // of pas
+	count int  // of pas
+	more  bool // the uplink has more than these
 }
 
-const maxLocalPAs = 16
+const maxLocalPAs = 16 // at hand; further ones are looked up in the snapshot
 
 func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 	ctr, err := newCounters(s.cfg.MaxPorts)
@@ -321,13 +322,18 @@ func (q *rxQueue) free() {
 func (q *rxQueue) refresh(snap *policy.Snapshot) {
 	q.snap = snap
 	q.mac = snap.Port(q.port).MAC
-	q.count = 0
+	q.count, q.more = 0, false
 	for i := range snap.PAs {
 		pa := &snap.PAs[i]
-		if pa.Uplink == q.port && pa.Addr.Is4() && q.count < maxLocalPAs {
-			q.pas[q.count] = pa.Addr.V4()
-			q.count++
+		if pa.Uplink != q.port || !pa.Addr.Is4() {
+			continue
 		}
+		if q.count == maxLocalPAs {
+			q.more = true
+			break
+		}
+		q.pas[q.count] = pa.Addr.V4()
+		q.count++
 	}
 }
 
@@ -336,6 +342,10 @@ func (q *rxQueue) ownsPA(addr uint32) bool {
 		if pa == addr {
 			return true
 		}
+	}
+	if q.more {
+		pa := q.snap.LocalPA(packet.AddrFrom4(addr))
+		return pa != nil && pa.Uplink == q.port
 	}
 	return false
 }
