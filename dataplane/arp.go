@@ -22,7 +22,7 @@ func (w *worker) handleARP(q *rxQueue, p *packet.Packet, i int) {
 		w.arpFromFabric(q, p, i, arp, snap)
 	case port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet:
 		w.arpFromVport(q, p, i, arp, snap, port)
-	case port.Kind == policy.PortVport && snap.LocalPA(packet.AddrFrom4(arp.SenderIP())) != nil:
+	case port.Attach == policy.AttachPassThrough && m.VID() == 0 && snap.LocalPA(packet.AddrFrom4(arp.SenderIP())) != nil:
 		w.discard(q.port, p, ReasonNeighbourSpoof)
 	default:
 		w.asFlow(q, p, i)

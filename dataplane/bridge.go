@@ -20,7 +20,7 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 		uplink = f.in
 	case f.srcMAC == f.snap.Port(uplink).MAC:
 		return f.drop(ReasonSourceMACSpoof)
-	case f.snap.LocalPA(f.src) != nil: // it could speak as this host to all others
+	case vlan == 0 && f.snap.LocalPA(f.src) != nil: // it could speak as this host to all others; VLANs have addresses of their own
 		return f.drop(ReasonSourceAddrSpoof)
 	}
 	br := f.snap.Bridges[policy.BridgeID(uplink, vlan)]
@@ -60,16 +60,19 @@ func bridgedMax(out *policy.Port) uint16 { return addMTU(out.MTU, 14+4) }
 // bridgedVLAN finds the VLAN that a frame belongs to by the port that it came from.
 func bridgedVLAN(port *policy.Port, m *packet.Parsed) (uint16, Reason) {
 	vid := m.VID()
-	if port.Kind == policy.PortUplink {
+	hidden := vid == 0 && m.Tagged && m.Nested // receivers skip a priority tag, and find the VLAN behind it
+	if port.Kind == policy.PortUplink && !hidden {
 		return vid, ReasonUndecided
 	}
-	switch port.Attach {
-	case policy.AttachVLAN:
-		if vid != 0 {
+	switch {
+	case port.Attach == policy.AttachVLAN:
+		if vid != 0 || hidden {
 			return 0, ReasonVLANTag
 		}
 		return port.VLAN, ReasonUndecided
-	case policy.AttachPassThrough:
+	case hidden:
+		return 0, ReasonVLANNotAllowed
+	case port.Attach == policy.AttachPassThrough:
 		if vid == 0 || slices.Contains(port.Trunk, vid) {
 			return vid, ReasonUndecided
 		}

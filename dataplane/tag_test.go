@@ -58,3 +58,30 @@ func TestTagsOfPacketsInSegments(t *testing.T) {
 	frames.EqualAll(t, [][]byte{untagged(wireMAC, acc1MAC)}, out["acc1"])
 	r.balanced()
 }
+
+// Receivers skip a tag of VLAN 0 and take the tag behind it for the frame's.
+func TestVLANBehindPriorityTag(t *testing.T) {
+	r := newRig(t, 1)
+	hidden := func(src, dst string) []byte {
+		return dataFrame(src, dst, "192.168.1.1", "192.168.1.2", frames.VLAN(0, 3), frames.VLAN(300, 0))
+	}
+	r.dropped("acc1", hidden(acc1MAC, broadcast), ReasonVLANTag)
+	r.dropped("thru", hidden(thruMAC, broadcast), ReasonVLANNotAllowed)
+	r.dropped("up0", hidden(wireMAC, broadcast), ReasonVLANNotAllowed)
+	double := dataFrame(thruMAC, wireMAC, "192.168.1.1", "192.168.1.2", frames.VLAN(200, 0), frames.VLAN(300, 0))
+	frames.EqualAll(t, [][]byte{double}, r.send("thru", double)["up0"], "a VLAN inside one that is allowed passes untouched")
+	r.balanced()
+}
+
+// The host's provider addresses are of the untagged fabric: a VLAN may have the same ones.
+func TestProviderAddressInVLAN(t *testing.T) {
+	r := newRig(t, 1)
+	for _, f := range [][]byte{dataFrame(acc1MAC, broadcast, hostAPA, "172.16.1.9"), frames.GratuitousARP(acc1MAC, hostAPA)} {
+		require.Len(t, r.send("acc1", f)["acc2"], 1)
+	}
+	trunk := dataFrame(thruMAC, broadcast, hostAPA, "172.16.1.9", frames.VLAN(200, 0))
+	frames.EqualAll(t, [][]byte{trunk}, r.send("thru", trunk)["up0"])
+	r.dropped("thru", dataFrame(thruMAC, broadcast, hostAPA, "172.16.1.9"), ReasonSourceAddrSpoof)
+	r.dropped("thru", dataFrame(thruMAC, broadcast, hostAPA, "172.16.1.9", frames.VLAN(0, 1)), ReasonSourceAddrSpoof)
+	r.balanced()
+}
