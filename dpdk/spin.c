@@ -11,12 +11,16 @@ static inline size_t bucket(uint64_t v)
 	return ((size_t)shift << (SUB_BUCKET_BITS - 1)) + (v >> shift);
 }
 
-uint64_t sluice_spin(uint64_t cycles, int64_t *counts, size_t nb_counts)
+uint64_t sluice_spin(uint64_t cycles, uint64_t turn, int64_t *counts, size_t nb_counts)
 {
 	uint64_t start = rte_rdtsc(), last = start;
 
 	do {
-		uint64_t now = rte_rdtsc();
+		uint64_t now;
+
+		do
+			now = rte_rdtsc();
+		while (now - last < turn);
 		size_t i = bucket(now - last);
 
 		counts[i < nb_counts ? i : nb_counts - 1]++;

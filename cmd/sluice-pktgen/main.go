@@ -70,6 +70,6 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, Version: version,
 		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
 	}
-	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.compareCommand())
+	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.compareCommand(), a.reportCommand())
 	return root
 }

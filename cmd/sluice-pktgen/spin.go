@@ -21,15 +21,17 @@ import (
 func (a *app) spinCommand() *cobra.Command {
 	var core int
 	var seconds float64
+	var turn time.Duration
 	var file string
 	cmd := &cobra.Command{
 		Use: "spin", Short: "Measure what a loop that does nothing misses of its core", Args: cobra.NoArgs,
-		Long: "Look at the time stamp counter, on a thread pinned to a core, and note the time between two looks. What this loop\nmisses, any worker on that core would: a worker's jitter is to be read beside it.",
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.spin(cmd.Context(), core, seconds, file) },
+		Long: "Wait by the time stamp counter, on a thread pinned to a core, in turns as long as a worker's, and note how long the turns\nreally take. What this loop misses, any worker on that core would: a worker's jitter is to be read beside it.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.spin(cmd.Context(), core, seconds, turn, file) },
 	}
 	f := cmd.Flags()
 	f.IntVar(&core, "core", 1, "core to spin on")
 	f.Float64Var(&seconds, "seconds", 2, "time to spin")
+	f.DurationVar(&turn, "turn", time.Microsecond, "length of a turn: a worker's is about a microsecond")
 	f.StringVar(&file, "json", "", "also write the result to this file")
 	return cmd
 }
@@ -37,12 +39,12 @@ func (a *app) spinCommand() *cobra.Command {
 // spinSlice is how long an interrupt may have to wait.
 const spinSlice = 500 * time.Millisecond
 
-func (a *app) spin(ctx context.Context, core int, seconds float64, file string) error {
+func (a *app) spin(ctx context.Context, core int, seconds float64, turn time.Duration, file string) error {
 	if err := machine.CheckCore(core); err != nil {
 		return err
 	}
-	if seconds <= 0 {
-		return fmt.Errorf("%g seconds: choose a time above zero", seconds)
+	if seconds <= 0 || turn < 0 || turn > time.Millisecond {
+		return fmt.Errorf("%g seconds in turns of %s: choose a time above zero, and turns of up to 1ms", seconds, turn)
 	}
 	if err := machine.LeaveCore(core); err != nil {
 		return err
@@ -54,7 +56,7 @@ func (a *app) spin(ctx context.Context, core int, seconds float64, file string) 
 	loops := jitter.New()
 	left := time.Duration(seconds * float64(time.Second))
 	for ; left > 0 && ctx.Err() == nil; left -= spinSlice {
-		if _, err := dpdk.Spin(core, uint64(min(left, spinSlice).Seconds()*hz), loops.Counts); err != nil {
+		if _, err := dpdk.Spin(core, uint64(min(left, spinSlice).Seconds()*hz), uint64(turn.Seconds()*hz), loops.Counts); err != nil {
 			return err
 		}
 	}
