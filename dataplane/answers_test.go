@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +64,33 @@ func TestNeighbourDiscoveryOfBridgedPorts(t *testing.T) {
 	r := newRig(t, 1)
 	f := solicit(thruMAC, "fe80::3", "fe80::4", wireMAC, "fe80::4")
 	frames.EqualAll(t, [][]byte{f}, r.send("thru", f, memport.Split(70))["up0"], "in segments as well")
+	r.balanced()
+}
+
+// Flooding takes all buffers that it may have in one round; a tenant's neighbour discovery is answered all the same.
+func TestAnswersDuringFlood(t *testing.T) {
+	var first, last []string // red-vm1's queue is polled behind those that flood
+	for _, line := range strings.SplitAfter(rigPolicy, "\n") {
+		if strings.Contains(line, "name: red-vm1") {
+			last = append(last, line)
+			continue
+		}
+		if line == "networks:\n" {
+			first = append(first, last...)
+		}
+		first = append(first, line)
+	}
+	r := newRigOf(t, 1, strings.Join(first, ""))
+	r.sw.workers[0].do(func() {
+		for range packet.RxBurst {
+			r.inject("acc1", untagged(acc1MAC, broadcast))
+			r.inject("acc2", untagged(acc2MAC, broadcast))
+			r.inject("thru", taggedWith(100, thruMAC, broadcast))
+		}
+		r.inject("red-vm1", solicit(redVM1, red5, "ff02::1:ff00:7", "33:33:ff:00:00:07", red7))
+	})
+	r.idle()
+	require.Positive(t, r.counters("thru").Drops[ReasonNoBuffer])
+	require.Len(t, r.devs["red-vm1"].Sent(), 1)
 	r.balanced()
 }

@@ -108,8 +108,14 @@ func (w *worker) spare() *packet.Packet {
 	return p
 }
 
+// answerSpares are left alone by copies: flooding in one network must not keep ARP requests and answers from others.
+const answerSpares = packet.MaxSpares / 4
+
 // clone copies a packet, all segments, into a spare; nil when there is none or it does not fit.
 func (w *worker) clone(p *packet.Packet) *packet.Packet {
+	if w.io.NumSpares <= answerSpares {
+		return nil
+	}
 	c := w.spare()
 	if c == nil {
 		return nil
