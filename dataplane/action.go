@@ -30,6 +30,9 @@ const (
 	flagAnswer               // ICMP errors about these packets may be sent back to where they came from
 )
 
+// flagRewrites are the flags that change bytes of the frame itself.
+const flagRewrites = flagRoute | flagStripTag | flagPushTag | flagDecap
+
 // outerLen is what NVGRE adds: Ethernet, IPv4 and GRE with a key (RFC 7637, section 3).
 const outerLen = 14 + 20 + 8
 
@@ -63,7 +66,8 @@ type action struct {
 	dstMAC   packet.MAC // of flagRoute
 	srcMAC   packet.MAC // of flagRoute, and of ICMP errors: the router
 	header   [outerLen]byte
-	_        [6]byte
+	_        uint16
+	sum      uint32 // of the outer IPv4 header's words, as they stand in header
 }
 
 // actionTable holds the actions of one queue's flows, shared and counted. Index 0 is never used: it marks a free flow

@@ -37,16 +37,8 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	if snap := w.sw.snap.Load(); snap != q.snap {
 		q.refresh(snap)
 	}
-	bytes := uint64(0)
-	for i, p := range pkts {
-		bytes += uint64(p.PktLen)
-		w.outer[i] = outerInfo{}
-		if q.uplink {
-			w.class[i] = w.classifyUplink(q, p, i)
-		} else {
-			w.class[i] = w.classify(q, p, i, q.scope)
-		}
-	}
+	bytes := w.classifyBurst(q, pkts)
+	w.touch(q, len(pkts))
 	b := w.ctr.of(q.port)
 	b.rx += uint64(len(pkts))
 	b.rxBytes += bytes
@@ -54,9 +46,45 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	for _, i := range w.miss[:missed] {
 		w.runNew(q, pkts[i], int(i))
 	}
+	if q.uplink {
+		clear(w.outer[:len(pkts)])
+	}
 }
 
-// classify parses a frame and hashes its key.
+// classifyBurst parses a burst and hashes its keys.
+func (w *worker) classifyBurst(q *rxQueue, pkts []*packet.Packet) (bytes uint64) {
+	class, meta, hashes := w.class[:len(pkts)], w.meta[:len(pkts)], w.hash[:len(pkts)]
+	if q.uplink {
+		for i, p := range pkts {
+			bytes += uint64(p.PktLen)
+			class[i] = w.classifyUplink(q, p, i)
+		}
+		return bytes
+	}
+	seed := q.flows.seed
+	for i, p := range pkts {
+		bytes += uint64(p.PktLen)
+		if p.NbSegs == 1 {
+			if hash, ok := packet.ParsePlain(p.Data(), q.scope, seed, &meta[i]); ok {
+				hashes[i], class[i] = hash, classFlow
+				continue
+			}
+		}
+		class[i] = w.classify(q, p, i, q.scope)
+	}
+	return bytes
+}
+
+// touch starts the cache lines of a burst's flows on their way, all at once, before the first is waited for.
+func (w *worker) touch(q *rxQueue, n int) {
+	slots, mask, sum := q.flows.slots, q.flows.mask, uint64(0)
+	for _, hash := range w.hash[:n] {
+		sum += slots[hash&mask].bytes
+	}
+	w.touched = sum
+}
+
+// classify parses a frame of any kind and hashes its key.
 func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) frameClass {
 	m := &w.meta[i]
 	packet.Parse(p.Data(), int(p.PktLen), scope, m)
@@ -79,24 +107,53 @@ func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) fra
 	return classFlow
 }
 
-// runKnown executes the packets whose flow is known and still valid, and lists the others in w.miss.
+// runKnown executes the packets whose flow is known and still valid, and lists the others in w.miss. Most are to be
+// encapsulated and nothing else: they wait for a loop of their own.
 func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
+	t, cells, hits, plain := q.flows, &w.sw.epochs, uint64(0), 0
+	class, meta, hashes := w.class[:len(pkts)], w.meta[:len(pkts)], w.hash[:len(pkts)]
 	for i, p := range pkts {
 		var a *action
-		switch w.class[i] {
+		switch class[i] {
 		case classFlow:
-			a = hit(w, q, q.flows, &w.meta[i].Key, i, p)
+			k, at := &meta[i].Key, hashes[i]&t.mask
+			f := &t.slots[at]
+			if f.key != *k {
+				f = &t.slots[at+1]
+			}
+			if f.key != *k || f.action == 0 || f.epoch != cells.sum(f.srcCell, f.dstCell) {
+				a = hit(w, q, t, k, i, p)
+				break
+			}
+			a = &q.actions.slots[f.action]
+			if a.flags&flagDecap != 0 && a.outerSrc != w.outer[i].src {
+				a = nil
+				break
+			}
+			f.packets++
+			f.bytes += uint64(p.PktLen)
+			f.seen = w.tick
+			hits++
 		case classWide:
 			a = hit(w, q, q.wide, &w.wide[i], i, p)
 		case classDone:
 			continue
 		}
-		if a == nil {
+		switch {
+		case a == nil:
 			w.miss[missed] = uint8(i)
 			missed++
-			continue
+		case a.kind == actEncap && a.flags&flagRewrites == 0:
+			it := &w.plain[plain] // field by field, as in packet.ParsePlain
+			it.p, it.a, it.tos, it.flowID, it.i = p, a, meta[i].TOS, uint8(hashes[i]>>56), uint8(i)
+			plain++
+		default:
+			w.execute(q, p, i, a)
 		}
-		w.execute(q, p, i, a)
+	}
+	t.stats.Hits += hits
+	if plain > 0 {
+		w.encapsulateBurst(q, w.plain[:plain])
 	}
 	return missed
 }

@@ -29,7 +29,6 @@ func (w *worker) execute(q *rxQueue, p *packet.Packet, i int, a *action) {
 // transform checks that the frame fits, and rewrites what routing, tags and ECN ask for. It reports false when the
 // packet has come to its end.
 func (w *worker) transform(q *rxQueue, p *packet.Packet, i int, a *action) bool {
-	const rewrites = flagRoute | flagStripTag | flagPushTag
 	m := &w.meta[i]
 	size := int(p.PktLen)
 	if a.flags&flagStripTag != 0 && m.Tagged {
@@ -39,7 +38,7 @@ func (w *worker) transform(q *rxQueue, p *packet.Packet, i int, a *action) bool 
 		w.tooBig(q, p, m, a)
 		return false
 	}
-	if a.kind == actForward && a.flags&rewrites == 0 && (a.flags&flagDecap == 0 || w.outer[i].tos&3 == m.TOS&3) {
+	if a.kind == actForward && a.flags&(flagRewrites&^flagDecap) == 0 && (a.flags&flagDecap == 0 || w.outer[i].tos&3 == m.TOS&3) {
 		return true // not a byte changes
 	}
 	if !headWritable(p) {
@@ -138,8 +137,9 @@ func (w *worker) mergeECN(q *rxQueue, p *packet.Packet, i int) bool {
 }
 
 // encodeOuter makes the outer header of a flow: DF set, TTL 64, identification 0 (RFC 6864: the datagram is atomic).
-// Length, DSCP with ECN, FlowID and next hop are filled in for every packet.
-func encodeOuter(h *[outerLen]byte, src packet.MAC, from, to, vsid uint32) {
+// Length, DSCP with ECN, checksum, FlowID and next hop are filled in for every packet; sum is that of the IPv4 header
+// without them.
+func encodeOuter(h *[outerLen]byte, src packet.MAC, from, to, vsid uint32) (sum uint32) {
 	*h = [outerLen]byte{}
 	copy(h[6:12], src[:])
 	binary.BigEndian.PutUint16(h[12:], packet.EtherTypeIPv4)
@@ -149,34 +149,76 @@ func encodeOuter(h *[outerLen]byte, src packet.MAC, from, to, vsid uint32) {
 	h[outerIPOff+9] = packet.ProtoGRE
 	binary.BigEndian.PutUint32(h[outerSrcOff:], from)
 	binary.BigEndian.PutUint32(h[outerDstOff:], to)
-	binary.BigEndian.PutUint16(h[outerSumOff:], packet.Checksum(h[outerIPOff:outerIPOff+20], 0))
 	binary.BigEndian.PutUint16(h[outerGREOff:], nvgreFlags)
 	binary.BigEndian.PutUint16(h[outerGREOff+2:], packet.EtherTypeTEB)
 	binary.BigEndian.PutUint32(h[outerKeyOff:], vsid<<8)
+	return uint32(^packet.Checksum(h[outerIPOff:outerGREOff], 0))
+}
+
+// plainEncap is a packet of a known flow that is encapsulated as it is.
+type plainEncap struct {
+	p      *packet.Packet
+	a      *action
+	tos    uint8
+	flowID uint8
+	i      uint8 // in the burst
+}
+
+// encapsulateBurst is encapsulate for the packets of a burst that need nothing else; those that turn out to need more
+// go the general way. It is the loop in which a host that sends spends its time.
+func (w *worker) encapsulateBurst(q *rxQueue, items []plainEncap) {
+	o, hops := &w.out, &w.sw.neighbours.entries
+	for k := range items {
+		it := &items[k]
+		p, a, size := it.p, it.a, it.p.PktLen
+		mac := hops[a.nextHop].mac.Load()
+		if size > uint32(a.maxLen) || !headWritable(p) || p.DataOff < outerLen || mac == 0 || len(w.held) > 0 || o.n >= packet.MaxTx {
+			w.execute(q, p, int(it.i), a)
+			continue
+		}
+		p.DataOff -= outerLen
+		p.DataLen += outerLen
+		p.PktLen = size + outerLen
+		h := p.NVGREFront()
+		*h = a.header
+		fillOuter(h, a.sum, size, it.tos, it.flowID)
+		setNextHop(h, mac)
+		n := o.n
+		w.io.Tx[n] = p
+		o.size[n] = size + outerLen
+		o.n = n + 1
+		if o.spans > 0 {
+			if s := &o.span[o.spans-1]; s.in == q.port && s.out == a.out {
+				s.count++
+				s.bytes += uint64(size + outerLen)
+				continue
+			}
+		}
+		o.open(q.port, a.out, n)
+	}
+}
+
+// fillOuter completes the outer header for an inner frame of size bytes.
+func fillOuter(h *[outerLen]byte, sum, size uint32, tos, flowID uint8) {
+	total := size + outerLen - outerIPOff
+	check := sum + total + uint32(tos)
+	check = check&0xffff + check>>16
+	h[outerTOSOff] = tos
+	binary.BigEndian.PutUint16(h[outerTotOff:], uint16(total))
+	binary.BigEndian.PutUint16(h[outerSumOff:], ^uint16(check&0xffff+check>>16))
+	h[outerKeyOff+3] = flowID
 }
 
 // encapsulate puts a frame into NVGRE (RFC 7637) and stages it, or holds it until the next hop's MAC is known.
 func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
-	m := &w.meta[i]
-	inner := p.PktLen
+	size := p.PktLen
 	if !p.Prepend(outerLen) {
 		w.discard(q.port, p, ReasonNoHeadroom)
 		return
 	}
-	h := p.Data()[:outerLen]
-	copy(h, a.header[:])
-	total := uint16(inner) + outerLen - outerIPOff
-	sum := ^binary.BigEndian.Uint16(h[outerSumOff:])
-	check := uint32(sum) + uint32(total) + uint32(m.TOS)
-	check = check&0xffff + check>>16
-	h[outerTOSOff] = m.TOS
-	binary.BigEndian.PutUint16(h[outerTotOff:], total)
-	binary.BigEndian.PutUint16(h[outerSumOff:], ^uint16(check&0xffff+check>>16))
-	if m.Kind == packet.L3IPv6 {
-		h[outerKeyOff+3] = byte(w.wide[i].Entropy())
-	} else {
-		h[outerKeyOff+3] = byte(m.Key.Entropy())
-	}
+	h := p.NVGREFront()
+	*h = a.header
+	fillOuter(h, a.sum, size, w.meta[i].TOS, byte(w.hash[i]>>56))
 	mac := w.sw.neighbours.entries[a.nextHop].mac.Load()
 	if mac == 0 {
 		w.hold(q.port, a, p)
@@ -189,8 +231,8 @@ func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
 	w.send(q.port, a.out, p)
 }
 
-func setNextHop(h []byte, mac uint64) {
-	binary.BigEndian.PutUint16(h, uint16(mac>>32))
+func setNextHop(h *[outerLen]byte, mac uint64) {
+	binary.BigEndian.PutUint16(h[:], uint16(mac>>32))
 	binary.BigEndian.PutUint32(h[2:], uint32(mac))
 }
 

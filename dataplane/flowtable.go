@@ -20,12 +20,13 @@ type flow[K comparable] struct {
 }
 
 const (
-	maxProbes     = 8  // slots a key may stand in
-	minFlowSlots  = 64 // of a new table
-	migrateBatch  = 64 // slots moved per loop iteration while a table grows
-	insertMigrate = 8  // slots moved per insert: the old half is empty before the new one is full
-	newFlowGrace  = 2  // ticks for which a flow of one packet may not be evicted
-	busyFlowGrace = 64 // ticks for which a flow of more packets may not be evicted
+	maxProbes      = 8       // slots a key may stand in
+	minFlowSlots   = 64      // of a new table
+	roomyFlowSlots = 1 << 16 // up to which a table grows at a quarter full
+	migrateBatch   = 64      // slots moved per loop iteration while a table grows
+	insertMigrate  = 8       // slots moved per insert: the old half is empty before the new one is full
+	newFlowGrace   = 2       // ticks for which a flow of one packet may not be evicted
+	busyFlowGrace  = 64      // ticks for which a flow of more packets may not be evicted
 )
 
 // flowTable is an exact-match table of one receive queue: open addressing, at most maxProbes slots per key, a seeded
@@ -95,11 +96,14 @@ func (t *flowTable[K, P]) lookupOld(k *K, hash uint64) *flow[K] {
 // the caller sets. It returns nil when every slot of the key is held by a busy flow and the table may not grow: known
 // flows are not pushed out by new ones. release is called with the action of a flow that was evicted.
 func (t *flowTable[K, P]) insert(k *K, hash uint64, now uint32, release func(action uint32)) *flow[K] {
-	if t.old == nil && t.count*2 > len(t.slots)-maxProbes {
+	if t.old == nil && t.crowded() {
 		t.grow()
 	}
 	t.migrate(insertMigrate, now, release)
 	f := t.place(hash, now, release)
+	if f == nil && t.old == nil && t.grow() { // busy flows crowd one place; spread them
+		f = t.place(hash, now, release)
+	}
 	if f == nil {
 		t.stats.Refused++
 		return nil
@@ -107,6 +111,16 @@ func (t *flowTable[K, P]) insert(k *K, hash uint64, now uint32, release func(act
 	*f = flow[K]{key: *k, seen: now}
 	t.count++
 	return f
+}
+
+// crowded asks for more places: from half full on, and small tables from a quarter on, so that nearly every flow stands
+// in its first place. An empty place costs no cache line.
+func (t *flowTable[K, P]) crowded() bool {
+	n := len(t.slots) - maxProbes
+	if n <= roomyFlowSlots {
+		return t.count*4 > n
+	}
+	return t.count*2 > n
 }
 
 func (t *flowTable[K, P]) place(hash uint64, now uint32, release func(uint32)) *flow[K] {
@@ -142,17 +156,18 @@ func (t *flowTable[K, P]) drop(f *flow[K], release func(uint32)) {
 }
 
 // grow doubles the table, unless it stands at its bound or memory is short: then flows compete for what there is.
-func (t *flowTable[K, P]) grow() {
+func (t *flowTable[K, P]) grow() bool {
 	n := int(t.mask+1) * 2
 	if n > t.limit {
-		return
+		return false
 	}
 	slots, err := offHeap[flow[K]](n + maxProbes)
 	if err != nil {
-		return
+		return false
 	}
 	t.old, t.oldMask, t.oldNext = t.slots, t.mask, 0
 	t.slots, t.mask, t.sweepAt = slots, uint64(n-1), 0
+	return true
 }
 
 // migrate moves up to n slots of the old half over; it is free when none is left.

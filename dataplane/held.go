@@ -81,7 +81,7 @@ func (w *worker) releaseHop(hop uint32, mac uint64) {
 
 func (w *worker) release(h *heldPackets, mac uint64) {
 	for k, p := range h.pkts[:h.n] {
-		setNextHop(p.Data(), mac)
+		setNextHop(p.NVGREFront(), mac)
 		w.ctr.of(h.in[k]).queued--
 		w.send(h.in[k], h.uplink, p)
 	}

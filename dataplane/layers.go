@@ -372,7 +372,7 @@ func virtualise(s *Switch, f *newFlow) bool {
 	f.act.vsid = f.wire
 	f.act.maxLen = addMTU(uplink.MTU, 14-outerLen)
 	f.act.mtu = addMTU(uplink.MTU, -outerLen)
-	encodeOuter(&f.act.header, uplink.MAC, path.Source.V4(), pa.V4(), f.wire)
+	f.act.sum = encodeOuter(&f.act.header, uplink.MAC, path.Source.V4(), pa.V4(), f.wire)
 	if f.note != nil {
 		f.notef("NVGRE, VSID %d, from provider address %s to %s by next hop %s", f.wire, path.Source, pa, path.NextHop)
 	}

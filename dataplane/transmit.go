@@ -2,81 +2,156 @@ package dataplane
 
 import "github.com/sluicenet/sluice/packet"
 
-// txStage collects what one iteration sends, in the order it was decided, and arranges it by output for the poll: one
-// run per output, each in the order it was staged, so that no flow is reordered.
-type txStage struct {
-	n     int
-	mixed bool // more than one output
-	pkts  [packet.MaxTx]*packet.Packet
-	to    [packet.MaxTx]uint32
-	from  [packet.MaxTx]uint32
-	size  [packet.MaxTx]uint32
-	in    [packet.MaxTx]uint32 // from and size in the order of IO.Tx, for settle
-	len   [packet.MaxTx]uint32
-	start []uint16 // by port: packets staged, then the next place in IO.Tx
-	ports [packet.MaxTx]uint32
+// span is a row of staged packets that came in by one port and go out by one.
+type span struct {
+	in, out uint32
+	first   uint32 // place of the first packet in IO.Tx
+	count   uint32
+	bytes   uint64
 }
 
+// txStage collects what one iteration sends, in the order it was decided, right in IO.Tx. Only when there is more than
+// one output are the packets arranged by output for the poll: one run each, in the order of staging, so that no flow is
+// reordered. All accounting is by spans.
+type txStage struct {
+	n      int
+	spans  int
+	order  [packet.MaxTx]uint16 // spans in the order of IO.Tx, once arranged
+	span   [packet.MaxTx]span
+	size   [packet.MaxTx]uint32 // by place in IO.Tx
+	mixed  bool                 // more than one output
+	pkts   [packet.MaxTx]*packet.Packet
+	sizes  [packet.MaxTx]uint32
+	next   [packet.MaxTx]uint16 // spans of one output, linked; numbers count from 1
+	outs   [packet.MaxTx]uint32
+	byPort []spanList
+}
+
+type spanList struct{ head, tail uint16 }
+
 func (o *txStage) init(maxPorts int) (err error) {
-	o.start, err = offHeap[uint16](maxPorts)
+	o.byPort, err = offHeap[spanList](maxPorts)
 	return err
 }
 
-func (o *txStage) free() { freeOffHeap(o.start); o.start = nil }
+func (o *txStage) free() { freeOffHeap(o.byPort); o.byPort = nil }
 
-// arrange is a counting sort by output.
+// arrange makes the runs for the poll.
 func (o *txStage) arrange(io *packet.IO) {
 	io.NumTx, io.NumTxRuns = uint32(o.n), 0
 	if o.n == 0 {
 		return
 	}
-	if !o.mixed {
-		copy(io.Tx[:o.n], o.pkts[:o.n])
-		copy(o.in[:o.n], o.from[:o.n])
-		copy(o.len[:o.n], o.size[:o.n])
-		io.TxRuns[0] = packet.TxRun{Out: o.to[0], Count: uint16(o.n)}
-		io.NumTxRuns = 1
+	if o.mixed {
+		o.sort(io)
 		return
 	}
-	outs := 0
-	for _, port := range o.to[:o.n] {
-		if o.start[port] == 0 {
-			o.ports[outs] = port
-			outs++
-		}
-		o.start[port]++
+	for i := range o.spans {
+		o.order[i] = uint16(i)
 	}
-	first := uint16(0)
-	for i, port := range o.ports[:outs] {
-		count := o.start[port]
-		io.TxRuns[i] = packet.TxRun{Out: port, First: first, Count: count}
-		o.start[port] = first
-		first += count
+	io.TxRuns[0] = packet.TxRun{Out: o.span[0].out, Count: uint16(o.n)}
+	io.NumTxRuns = 1
+}
+
+// sort puts the spans of each output together.
+func (o *txStage) sort(io *packet.IO) {
+	outs := 0
+	for i := range o.spans {
+		list := &o.byPort[o.span[i].out]
+		if list.head == 0 {
+			o.outs[outs] = o.span[i].out
+			outs++
+			list.head = uint16(i + 1)
+		} else {
+			o.next[list.tail-1] = uint16(i + 1)
+		}
+		o.next[i] = 0
+		list.tail = uint16(i + 1)
+	}
+	copy(o.pkts[:o.n], io.Tx[:o.n])
+	copy(o.sizes[:o.n], o.size[:o.n])
+	at, k := uint32(0), 0
+	for i, out := range o.outs[:outs] {
+		run := packet.TxRun{Out: out, First: uint16(at)}
+		for n := o.byPort[out].head; n != 0; n = o.next[n-1] {
+			s := &o.span[n-1]
+			copy(io.Tx[at:at+s.count], o.pkts[s.first:s.first+s.count])
+			copy(o.size[at:at+s.count], o.sizes[s.first:s.first+s.count])
+			s.first = at
+			at += s.count
+			o.order[k] = n - 1
+			k++
+		}
+		run.Count = uint16(at) - run.First
+		io.TxRuns[i] = run
+		o.byPort[out] = spanList{}
 	}
 	io.NumTxRuns = uint32(outs)
-	for i, port := range o.to[:o.n] {
-		at := o.start[port]
-		o.start[port]++
-		io.Tx[at], o.in[at], o.len[at] = o.pkts[i], o.from[i], o.size[i]
+}
+
+// settle takes the devices' answers: what was accepted is sent, the rest dropped, each charged to the port that the
+// packet came in by.
+func (w *worker) settle() {
+	o := &w.out
+	k := 0
+	for i := range w.io.TxRuns[:w.io.NumTxRuns] {
+		run := &w.io.TxRuns[i]
+		accepted, end := uint32(run.First+run.Sent), uint32(run.First+run.Count)
+		to := w.ctr.of(run.Out)
+		for ; k < o.spans && o.span[o.order[k]].first < end; k++ {
+			s := &o.span[o.order[k]]
+			if s.first+s.count > accepted {
+				w.reject(s, accepted)
+			}
+			w.ctr.of(s.in).sent += uint64(s.count)
+			to.tx += uint64(s.count)
+			to.txBytes += s.bytes
+		}
 	}
-	for _, port := range o.ports[:outs] {
-		o.start[port] = 0
+	w.io.NumTx, w.io.NumTxRuns = 0, 0
+	o.n, o.spans, o.mixed = 0, 0, false
+}
+
+// reject cuts a span down to the packets that stand before place accepted, and counts the others as dropped.
+func (w *worker) reject(s *span, accepted uint32) {
+	for k := max(s.first, accepted); k < s.first+s.count; k++ {
+		w.ctr.drop(s.in, ReasonTxRejected)
+		s.bytes -= uint64(w.out.size[k])
 	}
-	o.mixed = false
+	s.count = max(s.first, accepted) - s.first
 }
 
 // send stages a packet for an output; in is the port that it is charged to.
 func (w *worker) send(in, out uint32, p *packet.Packet) {
 	o := &w.out
-	if o.n == packet.MaxTx {
+	n := o.n
+	if n >= packet.MaxTx {
 		w.discard(in, p, ReasonTxBurstFull)
 		return
 	}
-	if o.n > 0 && out != o.to[0] {
+	size := p.PktLen
+	w.io.Tx[n] = p
+	o.size[n] = size
+	o.n = n + 1
+	if o.spans > 0 {
+		s := &o.span[o.spans-1]
+		if s.in == in && s.out == out {
+			s.count++
+			s.bytes += uint64(size)
+			return
+		}
+	}
+	o.open(in, out, n)
+}
+
+// open begins a span with the packet at place n.
+func (o *txStage) open(in, out uint32, n int) {
+	if o.spans > 0 && o.span[o.spans-1].out != out {
 		o.mixed = true
 	}
-	o.pkts[o.n], o.to[o.n], o.from[o.n], o.size[o.n] = p, out, in, p.PktLen
-	o.n++
+	s := &o.span[o.spans]
+	s.in, s.out, s.first, s.count, s.bytes = in, out, uint32(n), 1, uint64(o.size[n])
+	o.spans++
 }
 
 // discard drops a packet and counts why.

@@ -58,8 +58,10 @@ func fold(a, b uint64) uint64 {
 }
 
 // Hash mixes the key with a secret seed, so that nobody outside can choose keys that collide.
-func (k *Key) Hash(seed uint64) uint64 {
-	return fold(fold(k[0]^seed, k[1]^hashMul1)^k[2], k[3]^seed^hashMul2)
+func (k *Key) Hash(seed uint64) uint64 { return hashWords(k[0], k[1], k[2], k[3], seed) }
+
+func hashWords(k0, k1, k2, k3, seed uint64) uint64 {
+	return fold(fold(k0^seed, k1^hashMul1)^k2, k3^seed^hashMul2)
 }
 
 // Hash mixes the key with a secret seed.

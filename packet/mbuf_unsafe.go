@@ -51,6 +51,11 @@ func (p *Packet) Data() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(p.BufAddr, uintptr(p.DataOff))), p.DataLen)
 }
 
+// NVGREFront views the first 42 bytes of the frame, which the caller has made sure of: what NVGRE over IPv4 adds.
+func (p *Packet) NVGREFront() *[42]byte {
+	return (*[42]byte)(unsafe.Add(p.BufAddr, uintptr(p.DataOff)))
+}
+
 // Headroom is the number of bytes that Prepend can still give.
 func (p *Packet) Headroom() int { return int(p.DataOff) }
 
