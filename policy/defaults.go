@@ -24,7 +24,7 @@ var Defaults = []Default{
 	{"dataplane.workers", "auto", "one per core of dataplane.cores, else as many as suit the machine"},
 	{"dataplane.cores", "", "chosen by the daemon"},
 	{"dataplane.hugepages", "auto", "used when the kernel has some free"},
-	{"dataplane.idleSleep", "100us", "longest nap of a worker without packets; 0s spins"},
+	{"dataplane.idleSleep", "500us", "longest nap of a worker without packets; 0s spins"},
 	{"dataplane.flowIdle", "60s", "a flow without packets is forgotten after this"},
 	{"dataplane.macAge", "300s", "a learned MAC is forgotten after this"},
 	{"dataplane.flowsPerQueue", "1048576", "bound of each flow table, a power of two"},
@@ -52,7 +52,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Daemon.source, "logFormat", &c.Daemon.LogFormat, "text")
 	d := &c.Dataplane
 	setDefault(&d.source, "hugepages", &d.Hugepages, "auto")
-	setDefault(&d.source, "idleSleep", &d.IdleSleep, 100*time.Microsecond)
+	setDefault(&d.source, "idleSleep", &d.IdleSleep, 500*time.Microsecond)
 	setDefault(&d.source, "flowIdle", &d.FlowIdle, 60*time.Second)
 	setDefault(&d.source, "macAge", &d.MACAge, 300*time.Second)
 	setDefault(&d.source, "flowsPerQueue", &d.FlowsPerQueue, 1<<20)
