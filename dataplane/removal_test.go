@@ -60,3 +60,16 @@ func TestUplinkComesBack(t *testing.T) {
 	require.Equal(t, other, frames.Decap(t, out["up0"][0]).DstMAC.String())
 	r.balanced()
 }
+
+func TestLateWorkerSharesOutputs(t *testing.T) {
+	r := newRig(t, 1)
+	r.addWorker(r.net.Poller())
+	for _, name := range []string{"red-db0", "red-vm2"} { // new queues go to both workers
+		r.remove(name)
+		r.addAgain(name)
+	}
+	require.Len(t, r.sw.Workers()[1].Queues, 1)
+	require.Len(t, r.send("red-vm1", frames.Ping(redVM1, redVM2, "10.0.0.5", "10.0.0.6", 1, 1))["red-vm2"], 1)
+	require.Len(t, r.send("red-vm2", frames.Ping(redVM2, redVM1, "10.0.0.6", "10.0.0.5", 1, 1))["red-vm1"], 1)
+	r.balanced()
+}

@@ -148,7 +148,7 @@ func (s *Switch) running() []*worker {
 }
 
 // AddWorker starts a worker. It fails when its core or its poller cannot be had. Workers are added before ports: queues
-// of ports that exist already stay where they are.
+// of ports that exist already stay where they are, and their transmit queues become shared where they do not suffice.
 func (s *Switch) AddWorker(spec WorkerSpec) (id int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,13 +164,25 @@ func (s *Switch) AddWorker(spec WorkerSpec) (id int, err error) {
 		w.out.free()
 		return 0, err
 	}
-	s.workers = append(s.workers[:len(s.workers):len(s.workers)], w)
+	before := s.workers
+	s.workers = append(before[:len(before):len(before)], w)
 	for _, port := range s.ports {
-		if err := s.attachTx(w, port); err != nil {
-			return 0, err
+		for _, each := range s.workers {
+			if err := s.attachTx(each, port); err != nil {
+				s.workers = before
+				s.end(w)
+				return 0, fmt.Errorf("give worker %d the outputs of port %s: %w", w.id, port.Name, err)
+			}
 		}
 	}
 	return w.id, nil
+}
+
+// end stops a worker and gives back what it has.
+func (s *Switch) end(w *worker) {
+	w.do(func() { w.stop = true })
+	<-w.done
+	w.ctr.free()
 }
 
 // AddPort puts a port's queues onto the workers' lists. The port takes part once a published snapshot mentions it.
