@@ -40,6 +40,8 @@ type worker struct {
 	held    []heldPackets
 	events  eventRing
 	touched uint64 // keeps the touch loop from being optimised away
+	tsc     uint64 // at the last poll, never less than before
+	skew    uint64 // what makes it so
 	now     int64  // clock at the last poll, ns
 	tick    uint32
 	nextRun int64 // of the timers
@@ -174,10 +176,22 @@ func (w *worker) loop() {
 func (w *worker) poll() {
 	w.out.arrange(w.io)
 	w.poller.Poll()
-	w.now = w.sw.clockAt(w.io.TSC)
+	w.readClock()
 	w.tick = uint32(w.now >> tickShift)
 	w.settle()
 	w.ctr.publish()
+}
+
+// readClock goes on where it was when the time stamp counter has jumped back, as it may when a virtual machine moves:
+// timers would stand still until it has caught up.
+func (w *worker) readClock() {
+	tsc := w.io.TSC + w.skew
+	if tsc < w.tsc {
+		w.skew += w.tsc - tsc
+		tsc = w.tsc
+	}
+	w.tsc = tsc
+	w.now = w.sw.clockAt(tsc)
 }
 
 // flush sends what is left without receiving: nothing is on its way afterwards.
@@ -188,7 +202,7 @@ func (w *worker) flush() {
 }
 
 func (w *worker) account(received uint32, last *uint64) {
-	tsc := w.io.TSC
+	tsc := w.tsc
 	if *last != 0 {
 		if received > 0 {
 			w.busy.Add(tsc - *last)
