@@ -11,6 +11,10 @@ const (
 	fdbSlots  = 1 << 17
 	maxMACs   = fdbSlots * 3 / 4
 	fdbProbes = 128
+
+	// No port may fill the table for all others: a vport has few VMs behind it, and uplinks leave a quarter to vports.
+	maxVportMACs  = 4096
+	maxUplinkMACs = maxMACs * 3 / 4
 )
 
 // fdb is the forwarding database of the ports that are not virtualised: which Ethernet address was last seen on which
@@ -19,6 +23,7 @@ const (
 type fdb struct {
 	slots   []fdbSlot
 	count   int
+	ofPort  map[uint32]int
 	version atomic.Uint64 // grows with every change, before the epoch cell of what changed is bumped
 }
 
@@ -36,7 +41,7 @@ const (
 	fdbDeleted = 1 // no key: searches go on behind it
 )
 
-func newFDB() *fdb { return &fdb{slots: make([]fdbSlot, fdbSlots)} }
+func newFDB() *fdb { return &fdb{slots: make([]fdbSlot, fdbSlots), ofPort: map[uint32]int{}} }
 
 func (t *fdb) find(bridge uint32, m packet.MAC) *fdbSlot {
 	key := fdbUsed | m.Uint64()
@@ -71,14 +76,21 @@ func (t *fdb) touch(bridge uint32, m packet.MAC, now int64) {
 	}
 }
 
-// learn notes that m was seen on port; changed when it was unknown or elsewhere. A full table learns nothing more:
-// frames to further addresses are flooded.
-func (t *fdb) learn(bridge uint32, m packet.MAC, port uint32, now int64) (changed bool) {
-	if s := t.find(bridge, m); s != nil {
+// learn notes that m was seen on port, which may have limit addresses; changed when it was unknown or elsewhere. A full
+// table learns nothing more: frames to further addresses are flooded.
+func (t *fdb) learn(bridge uint32, m packet.MAC, port uint32, limit int, now int64) (changed bool) {
+	s := t.find(bridge, m)
+	if s != nil && s.port.Load() == port {
 		s.used.Store(now)
-		if s.port.Load() == port {
-			return false
-		}
+		return false
+	}
+	if t.ofPort[port] >= limit {
+		return false
+	}
+	if s != nil {
+		t.ofPort[s.port.Load()]--
+		t.ofPort[port]++
+		s.used.Store(now)
 		s.port.Store(port)
 		t.version.Add(1)
 		return true
@@ -96,6 +108,7 @@ func (t *fdb) learn(bridge uint32, m packet.MAC, port uint32, now int64) (change
 			s.used.Store(now)
 			s.mac.Store(key)
 			t.count++
+			t.ofPort[port]++
 			t.version.Add(1)
 			return true
 		}
@@ -104,27 +117,37 @@ func (t *fdb) learn(bridge uint32, m packet.MAC, port uint32, now int64) (change
 	return false
 }
 
-// expire forgets the addresses that drop says true of, and calls gone for each.
+// expire forgets the addresses that drop says true of, and calls gone for each. It goes backwards, so that of a row of
+// marks with nothing behind it none is left: searches would go over them for ever.
 func (t *fdb) expire(drop func(LearnedMAC, int64) bool, gone func(bridge uint32, m packet.MAC)) {
-	for i := range t.slots {
+	for i := fdbSlots - 1; i >= 0; i-- {
 		s := &t.slots[i]
 		k := s.mac.Load()
-		if k&fdbUsed == 0 {
+		if k == 0 {
 			continue
 		}
 		e := LearnedMAC{Bridge: s.bridge.Load(), MAC: packet.MACFromUint64(k), Port: s.port.Load()}
-		if !drop(e, s.used.Load()) {
+		if k != fdbDeleted && !drop(e, s.used.Load()) {
 			continue
 		}
 		if t.slots[(i+1)%fdbSlots].mac.Load() == 0 {
-			s.mac.Store(0) // nothing behind it: no search needs a mark here
+			s.mac.Store(0)
 		} else {
 			s.mac.Store(fdbDeleted)
 		}
-		t.count--
-		t.version.Add(1)
-		gone(e.Bridge, e.MAC)
+		if k != fdbDeleted {
+			t.forgot(e.Port)
+			gone(e.Bridge, e.MAC)
+		}
 	}
+}
+
+func (t *fdb) forgot(port uint32) {
+	t.count--
+	if t.ofPort[port]--; t.ofPort[port] == 0 {
+		delete(t.ofPort, port)
+	}
+	t.version.Add(1)
 }
 
 // LearnedMAC is an entry of the forwarding database.

@@ -369,7 +369,11 @@ func (s *Switch) learnFrom(w *worker) {
 		if !ok {
 			return
 		}
-		if memberOf(s.snap.Load(), e.bridge, e.port) && s.fdb.learn(e.bridge, e.mac, e.port, e.at) {
+		snap, limit := s.snap.Load(), maxVportMACs
+		if snap.Port(e.port).Kind == policy.PortUplink {
+			limit = maxUplinkMACs
+		}
+		if memberOf(snap, e.bridge, e.port) && s.fdb.learn(e.bridge, e.mac, e.port, limit, e.at) {
 			s.epochs.bump(macCell(e.bridge, true, e.mac))
 		}
 	}
