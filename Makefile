@@ -35,7 +35,7 @@ endif
 
 .PHONY: help
 help: ## Explain the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) CONFIG=$(CONFIG) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 
@@ -97,8 +97,14 @@ fuzz: deps ## Run each fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME) $(PURE)
 
 .PHONY: bench
-bench: deps ## Run the Go benchmarks whose name matches BENCH
-	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PURE)
+bench: build ## Run the Go benchmarks whose name matches BENCH, then one worker by itself (root, under two minutes)
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.3s -benchmem $(PURE)
+	@for profile in l2-64b nvgre-encap nvgre-decap udp-1400b; do $(ROOT) bin/sluice-pktgen worker --profile $$profile; done
+
+.PHONY: bench-peers
+bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md (root, ten minutes)
+	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
+	bin/sluice-pktgen report benchmarks/results/result.json -w docs/PERFORMANCE.md
 
 .PHONY: demo
 demo: build ## Two hosts, two tenants, NVGRE between them, in network namespaces (root, under a minute)

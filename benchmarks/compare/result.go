@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -201,7 +202,7 @@ func (r *Result) CSV() ([]byte, error) {
 }
 
 func csvRow(p *profile.Profile, round int, s *measure.Sample) []string {
-	number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+	number := func(v float64) string { return strconv.FormatFloat(math.Round(v*1e3)/1e3, 'f', -1, 64) }
 	row := []string{p.Name, string(p.Direction), strconv.Itoa(p.FrameBytes), strconv.Itoa(p.Flows), strconv.Itoa(round), s.Contender,
 		"", "", "", "", "", "", "", "", "", ""}
 	if len(s.Windows) > 0 {

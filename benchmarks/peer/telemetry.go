@@ -114,32 +114,24 @@ func (t *telemetry) stats(port int) (s portStats, err error) {
 	return s, t.ask("/ethdev/stats", strconv.Itoa(port), &s)
 }
 
-// sums adds up what the named devices received, and what they sent.
-func (t *telemetry) sums(ports map[string]int, sources, sinks []string) (received, sent uint64, err error) {
-	for _, name := range sources {
+// sum adds up a counter of the named devices.
+func (t *telemetry) sum(ports map[string]int, names []string, counter func(portStats) uint64) (sum uint64, err error) {
+	for _, name := range names {
 		n, ok := ports[name]
 		if !ok {
-			return 0, 0, fmt.Errorf("telemetry: there is no device %s", name)
+			return 0, fmt.Errorf("telemetry: there is no device %s", name)
 		}
 		s, err := t.stats(n)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		received += s.Received
+		sum += counter(s)
 	}
-	for _, name := range sinks {
-		n, ok := ports[name]
-		if !ok {
-			return 0, 0, fmt.Errorf("telemetry: there is no device %s", name)
-		}
-		s, err := t.stats(n)
-		if err != nil {
-			return 0, 0, err
-		}
-		sent += s.Sent
-	}
-	return received, sent, nil
+	return sum, nil
 }
+
+func received(s portStats) uint64 { return s.Received }
+func sent(s portStats) uint64     { return s.Sent }
 
 // forget removes what a DPDK program leaves behind.
 func forget(prefix string) { os.RemoveAll(runtimeDir(prefix)) }

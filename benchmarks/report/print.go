@@ -3,7 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -103,18 +105,15 @@ func nanoseconds(ns float64) string {
 		ns   float64
 	}{{"s", 1e9}, {"ms", 1e6}, {"µs", 1e3}} {
 		if ns >= u.ns {
-			return trim(fmt.Sprintf("%.3g", ns/u.ns)) + " " + u.unit
+			return threeDigits(ns/u.ns) + " " + u.unit
 		}
 	}
-	return trim(fmt.Sprintf("%.3g", ns)) + " ns"
+	return threeDigits(ns) + " ns"
 }
 
-// trim avoids the exponent that %g gives to a thousand.
-func trim(s string) string {
-	if strings.Contains(s, "e") {
-		var v float64
-		fmt.Sscan(s, &v)
-		return fmt.Sprintf("%.0f", v)
+func threeDigits(v float64) string {
+	if v >= 1000 {
+		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
 	}
-	return s
+	return fmt.Sprintf("%.3g", v)
 }

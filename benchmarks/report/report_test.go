@@ -96,7 +96,7 @@ func TestPrint(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	for ns, want := range map[float64]string{12: "12 ns", 999.4: "999 ns", 1500: "1.5 µs", 2.5e6: "2.5 ms", 3.21e9: "3.21 s", 1234e9: "1230 s"} {
+	for ns, want := range map[float64]string{12: "12 ns", 999.4: "999 ns", 1500: "1.5 µs", 2.5e6: "2.5 ms", 3.21e9: "3.21 s", 1234e9: "1234 s"} {
 		assert.Equal(t, want, nanoseconds(ns))
 	}
 	for n, want := range map[int]string{7: "7", 256: "256", 10000: "10,000", 1048576: "1,048,576"} {

@@ -28,7 +28,7 @@ func startChurn(bytesPerSec int64) (stop func()) {
 	gone.Go(func() {
 		ticker := time.NewTicker(churnTick)
 		defer ticker.Stop()
-		var live [liveChains]*node
+		live := make([]*node, liveChains)
 		last, rest := time.Now(), 0.0
 		for i := 0; ; i++ {
 			select {
@@ -42,7 +42,7 @@ func startChurn(bytesPerSec int64) (stop func()) {
 			for ; rest >= 1; rest-- {
 				chain = &node{next: chain}
 			}
-			live[i%liveChains] = chain
+			live[i%len(live)] = chain
 		}
 	})
 	return func() { close(quit); gone.Wait() }

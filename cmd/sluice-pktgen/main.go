@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,7 +69,11 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "sluice-pktgen", Short: "Traffic generator and benchmarks of the sluice virtual switch", Long: rootHelp,
 		SilenceErrors: true, SilenceUsage: true, Version: version,
-		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()) // cobra looks after this hook only
+			a.began = err == nil
+			return err
+		},
 	}
 	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.compareCommand(), a.reportCommand())
 	return root

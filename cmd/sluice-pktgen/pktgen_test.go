@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/measure"
+)
+
+// asProgram makes the test binary be the program itself: it starts itself again, off the measured core and as contender.
+const asProgram = "SLUICE_PKTGEN_IS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// here runs a command line that must not start anything, in this process.
+func here(args ...string) (code int, out, err string) {
+	var stdout, stderr bytes.Buffer
+	code = run(context.Background(), args, &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+func TestBadInputStartsNothing(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	require.NoError(t, os.WriteFile(bad, []byte("name: bad\nflow: 0\n"), 0o644))
+	for name, tc := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no command":           {[]string{"nonsense"}, exitUsage, `unknown command "nonsense"`},
+		"no profile":           {[]string{"worker"}, exitUsage, `"profile" not set`},
+		"unknown flag":         {[]string{"worker", "--speed", "1"}, exitUsage, "unknown flag: --speed"},
+		"unknown profile":      {[]string{"worker", "--profile", "nonsense"}, exitFailed, "there are l2-64b"},
+		"bad profile":          {[]string{"worker", "--profile", bad}, exitFailed, bad + `:2: unknown key "flow"`},
+		"too many flows":       {[]string{"worker", "--profile", "nvgre-encap", "--flows", "2000000"}, exitFailed, "choose at most 1048576"},
+		"no such core":         {[]string{"worker", "--profile", "nvgre-encap", "--core", "4000"}, exitFailed, "core 4000: this machine has cores"},
+		"no windows":           {[]string{"worker", "--profile", "nvgre-encap", "--core", "-1", "--windows", "0"}, exitFailed, "core -1"},
+		"no rate":              {[]string{"worker", "--profile", "nvgre-encap", "--churn", "fast"}, exitUsage, `"fast" is no rate`},
+		"no time":              {[]string{"spin", "--seconds", "0"}, exitFailed, "choose a time above zero"},
+		"long turns":           {[]string{"spin", "--turn", "1s"}, exitFailed, "turns of up to 1ms"},
+		"no such spin core":    {[]string{"spin", "--core", "4000"}, exitFailed, "core 4000"},
+		"no folder":            {[]string{"compare"}, exitUsage, `"out" not set`},
+		"no scenario":          {[]string{"compare", "-d", "x", "--scenario", "nonsense"}, exitFailed, "no such profile"},
+		"no number of flows":   {[]string{"compare", "-d", "x", "--scenario", "nvgre-encap:many"}, exitFailed, `"many" is no number of flows`},
+		"zero flows":           {[]string{"compare", "-d", "x", "--scenario", "nvgre-encap:0"}, exitFailed, `"0" is no number of flows`},
+		"no contender":         {[]string{"compare", "-d", "x", "--only", "vpp"}, exitFailed, `there is no contender "vpp": there are sluice, sluice-churn, testpmd-io, ovs-dpdk, spin`},
+		"no rounds":            {[]string{"compare", "-d", "x", "--rounds", "0"}, exitFailed, "choose at least one of each"},
+		"no such port":         {[]string{"pcap", "--profile", "nvgre-encap", "-w", "-", "--port", "up0"}, exitFailed, `nothing comes in by port "up0": it has [t1-vm1]`},
+		"no result":            {[]string{"report", "/does/not/exist"}, exitFailed, "read result"},
+		"a profile is checked": {[]string{"profiles", bad, "nvgre-encap"}, exitFailed, "bad.yaml:2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, err := here(tc.args...)
+			assert.Equal(t, tc.code, code)
+			assert.Contains(t, err, tc.want)
+		})
+	}
+	assert.NoFileExists(t, "x")
+}
+
+func TestPcapAndProfiles(t *testing.T) {
+	code, out, _ := here("profiles")
+	require.Equal(t, exitOK, code)
+	assert.Contains(t, out, "nvgre-decap: 64-byte frames without FCS")
+	file := filepath.Join(t.TempDir(), "f.pcap")
+	code, _, _ = here("pcap", "--profile", "nvgre-encap", "--flows", "20", "-w", file)
+	require.Equal(t, exitOK, code)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Len(t, text, 24+20*(16+64), "a header, and a header with each frame")
+	code, out, _ = here("pcap", "--profile", "nvgre-encap", "--flows", "20", "-w", "-", "--port", "t1-vm1")
+	require.Equal(t, exitOK, code)
+	assert.Equal(t, string(text), out)
+}
+
+func TestByteRate(t *testing.T) {
+	for text, want := range map[string]int64{"100MB": 1e8, "1KiB/s": 1024, "7": 7, "2.5GB": 2.5e9, "3B": 3} {
+		var r byteRate
+		require.NoError(t, r.Set(text))
+		assert.EqualValues(t, want, r, text)
+	}
+	for _, text := range []string{"", "MB", "1XB", "-1MB", "1TB", "1000GB", "1MMB"} {
+		var r byteRate
+		assert.Error(t, r.Set(text), text)
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for hugepages and DPDK")
+	}
+}
+
+// leftovers are what a run must not leave behind.
+func leftovers(t *testing.T) []string {
+	var all []string
+	for _, pattern := range []string{"/var/run/dpdk/sluice-bench-*", "/var/run/dpdk/sluice-pktgen-*", os.TempDir() + "/sluice-bench-*", os.TempDir() + "/sluice-pktgen-*"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		all = append(all, found...)
+	}
+	return all
+}
+
+func TestWorkerAndSpin(t *testing.T) {
+	needRoot(t)
+	before := leftovers(t)
+	dir := t.TempDir()
+	for name, args := range map[string][]string{
+		"encap": {"worker", "--profile", "nvgre-encap", "--churn", "10MB", "--cpuprofile", filepath.Join(dir, "cpu")},
+		"decap": {"worker", "--profile", "nvgre-decap"},
+		"local": {"worker", "--profile", "l2-64b"},
+		"spin":  {"spin"},
+	} {
+		file := filepath.Join(dir, name+".json")
+		cmd := program(append(args, "--core", "0", "--seconds", "0.1", "--json", file)...)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", name, out)
+		r, err := compare.ReadJSON(file)
+		require.NoError(t, err)
+		assert.Empty(t, r.Partial)
+		sample := r.Scenarios[0].Rounds[0].Samples[0]
+		assert.Positive(t, sample.Jitter.Turns)
+		assert.Greater(t, r.TSCHz, 1e8)
+		if name != "spin" {
+			assert.Greater(t, sample.CyclesPerPacket, 10.0, "no packet costs less")
+			assert.Less(t, measure.Median(measure.Values(sample.Windows, func(w measure.Window) float64 { return w.Blur })), 0.5)
+		}
+	}
+	assert.FileExists(t, filepath.Join(dir, "cpu"))
+	assert.Equal(t, before, leftovers(t))
+}
+
+func TestCompare(t *testing.T) {
+	needRoot(t)
+	before := leftovers(t)
+	dir := t.TempDir()
+	out, err := program("compare", "-d", dir, "--rounds", "1", "--seconds", "0.2", "--warmup", "10ms", "--core", "0",
+		"--scenario", "nvgre-encap,nvgre-decap,l2-64b").CombinedOutput()
+	require.NoError(t, err, string(out))
+	r, err := compare.ReadJSON(filepath.Join(dir, compare.ResultFile))
+	require.NoError(t, err)
+	for name, why := range r.Missing {
+		t.Logf("%s did not take part: %s", name, why)
+	}
+	assert.Empty(t, r.Partial, string(out))
+	require.Len(t, r.Scenarios, 3)
+	for _, s := range r.Scenarios {
+		assert.Len(t, s.Contenders(), 5-len(r.Missing))
+	}
+	code, page, _ := here("report", filepath.Join(dir, compare.ResultFile))
+	require.Equal(t, exitOK, code)
+	assert.Contains(t, page, "| decapsulation, 64 bytes, 256 flows |")
+	assert.Equal(t, before, leftovers(t))
+}
+
+// A person who has seen enough keeps what there is, and the machine is as it was.
+func TestInterruptedCompareKeepsWhatItHas(t *testing.T) {
+	needRoot(t)
+	before := leftovers(t)
+	dir := t.TempDir()
+	cmd := program("compare", "-d", dir, "--core", "0", "--seconds", "0.2", "--only", "sluice", "--rounds", "1000", "--warmup", "10ms")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Start())
+	result := filepath.Join(dir, compare.ResultFile)
+	require.Eventually(t, func() bool { _, err := os.Stat(result); return err == nil }, time.Minute, 50*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, exitFailed, cmd.ProcessState.ExitCode(), out.String())
+	r, err := compare.ReadJSON(result)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(r.Partial, "interrupted in round "), r.Partial)
+	assert.NotEmpty(t, r.Scenarios[0].Samples("sluice"))
+	assert.Contains(t, out.String(), "PARTIAL: interrupted in round")
+	assert.Equal(t, before, leftovers(t))
+}
