@@ -73,3 +73,26 @@ func TestLateWorkerSharesOutputs(t *testing.T) {
 	require.Len(t, r.send("red-vm2", frames.Ping(redVM2, redVM1, "10.0.0.6", "10.0.0.5", 1, 1))["red-vm1"], 1)
 	r.balanced()
 }
+
+// What a port sent last may be learned only after it has gone: whoever gets its index must not inherit that.
+func TestLearningEndsWithThePort(t *testing.T) {
+	r := newRig(t, 1)
+	acc1 := r.index.byName["acc1"]
+	without := *r.snap
+	without.Ports = append(without.Ports[:0:0], without.Ports...)
+	without.Ports[acc1] = policy.Port{}
+	without.Bridges = nil
+	for range 20 { // control may come first
+		r.send("acc1", untagged(acc1MAC, broadcast))
+		r.sw.Publish(&without)
+		r.remove("acc1")
+		r.addAgain("acc1")
+		r.sw.Publish(r.snap)
+		r.send("acc2", untagged(acc2MAC, broadcast))
+		r.learned(acc2MAC, "acc2")
+		for _, e := range r.sw.Learned() {
+			require.NotEqual(t, acc1, e.Port, "%s", e.MAC)
+		}
+	}
+	r.balanced()
+}

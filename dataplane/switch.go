@@ -276,6 +276,9 @@ func (s *Switch) RemovePort(index uint32) error {
 	if port.Uplink {
 		s.neighbours.forget(index)
 	}
+	for _, w := range s.workers {
+		s.learnFrom(w) // what the port has yet to be learned by must not be taken for its successor's
+	}
 	s.forget(func(e LearnedMAC, _ int64) bool { return e.Port == index })
 	return nil
 }
