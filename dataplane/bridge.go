@@ -23,6 +23,9 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 	case vlan == 0 && f.snap.LocalPA(f.src) != nil: // it could speak as this host to all others; VLANs have addresses of their own
 		return f.drop(ReasonSourceAddrSpoof)
 	}
+	if f.dstMAC == f.snap.Port(uplink).MAC {
+		return f.drop(ReasonNotForUs) // no vport has it: it would be flooded
+	}
 	br := f.snap.Bridges[policy.BridgeID(uplink, vlan)]
 	if br == nil {
 		if vlan != 0 {

@@ -126,7 +126,7 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonNotForProvider:      {"not-for-provider", "a packet to the provider address that is neither NVGRE, ARP nor ping"},
 	ReasonAddressConflict:     {"address-conflict", "another host claims this host's provider address"},
 	ReasonVLANNotAllowed:      {"vlan-not-allowed", "the port does not carry the frame's VLAN"},
-	ReasonNotForUs:            {"not-for-us", "a fabric frame that no port of this host wants"},
+	ReasonNotForUs:            {"not-for-us", "a frame from the fabric, or for this host itself, that no port wants"},
 	ReasonFloodNowhere:        {"flood-nowhere", "a frame to be flooded where no other port is in its VLAN"},
 }
 

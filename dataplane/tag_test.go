@@ -85,3 +85,36 @@ func TestProviderAddressInVLAN(t *testing.T) {
 	r.dropped("thru", dataFrame(thruMAC, broadcast, hostAPA, "172.16.1.9", frames.VLAN(0, 1)), ReasonSourceAddrSpoof)
 	r.balanced()
 }
+
+// Fabrics that give priorities bear them in a tag of VLAN 0.
+func TestPriorityTagOnTheFabric(t *testing.T) {
+	r := newRig(t, 1)
+	tag := func(f []byte) []byte {
+		return append(append(append([]byte(nil), f[:12]...), 0x81, 0, 0x60, 0), f[12:]...)
+	}
+	inner := dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5")
+	for range 2 {
+		frames.EqualAll(t, [][]byte{inner}, r.send("up0", tag(fromFar(inner)))["red-vm1"])
+		frames.EqualAll(t, [][]byte{inner}, r.send("up0", frames.Pad(fromFar(inner), 140))["red-vm1"])
+	}
+	require.Len(t, r.send("up0", tag(frames.Ping(hostBMAC, uplinkMAC, hostBPA, hostAPA, 3, 4)))["up0"], 1)
+	require.Len(t, r.send("up0", tag(frames.ARPRequest(hostBMAC, hostBPA, hostAPA)))["up0"], 1)
+	whole := tag(fromFar(inner))
+	for n := range len(whole) - 30 - 28 {
+		r.refused("up0", []frames.Variant{{Name: "cut", Frame: whole[:n+1]}})
+	}
+	r.balanced()
+}
+
+// What is for the host itself is nobody else's: unknown unicast is flooded, and tenants' packets may be in it.
+func TestFramesForTheUplinkAreNotFlooded(t *testing.T) {
+	r := newRig(t, 1)
+	inner := dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5")
+	f := fromFar(inner)
+	tagged := append(append(append([]byte(nil), f[:12]...), 0x81, 0, 0, 100), f[12:]...)
+	r.dropped("up0", tagged, ReasonNotForUs)
+	r.dropped("up0", frames.Build(frames.EtherOf(wireMAC, uplinkMAC, frames.EtherTypeTest), frames.Payload(50)), ReasonNotForUs)
+	r.dropped("up0", udp6(wireMAC, uplinkMAC, "2001:db8:9::1", "2001:db8:9::2"), ReasonNotForUs)
+	r.dropped("thru", untagged(thruMAC, uplinkMAC), ReasonNotForUs)
+	r.balanced()
+}

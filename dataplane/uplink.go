@@ -10,13 +10,19 @@ import (
 // and ARP for a provider address are answered, and everything else belongs to the ports that are not virtualised.
 func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass {
 	data := p.Data()
-	if q.count == 0 || len(data) < outerLen-8 || binary.BigEndian.Uint16(data[12:]) != packet.EtherTypeIPv4 ||
-		packet.MAC(data[:6]) != q.mac {
+	if q.count == 0 || len(data) < outerLen-8 || packet.MAC(data[:6]) != q.mac {
 		return w.classify(q, p, i, q.scope)
 	}
-	ip := data[outerIPOff:]
+	l2, etherType := packet.EthernetLen, binary.BigEndian.Uint16(data[12:])
+	if etherType == packet.EtherTypeVLAN && packet.TCIVID(binary.BigEndian.Uint16(data[14:])) == packet.VIDPriority {
+		l2, etherType = l2+packet.VLANLen, binary.BigEndian.Uint16(data[16:]) // as if it had no tag
+	}
+	ip := data[l2:]
+	if etherType != packet.EtherTypeIPv4 || len(ip) < packet.IPv4Len {
+		return w.classify(q, p, i, q.scope)
+	}
 	header, total := int(ip[0]&0xf)*4, int(binary.BigEndian.Uint16(ip[2:]))
-	if ip[0]>>4 != 4 || header < 20 || header > len(ip) || total < header || total > int(p.PktLen)-outerIPOff {
+	if ip[0]>>4 != 4 || header < 20 || header > len(ip) || total < header || total > int(p.PktLen)-l2 {
 		return w.refuse(q, p, ReasonOuterHeader)
 	}
 	if packet.Checksum(ip[:header], 0) != 0 {
@@ -30,7 +36,7 @@ func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass 
 	}
 	switch ip[9] {
 	case packet.ProtoGRE:
-		return w.decapsulate(q, p, i, header, total)
+		return w.decapsulate(q, p, i, l2, header, total)
 	case packet.ProtoICMP:
 		if w.classify(q, p, i, q.scope) == classFlow {
 			w.answerPing(q.port, p, &w.meta[i], ReasonNotForProvider)
@@ -50,8 +56,8 @@ const nvgreFlags = 0x2000
 
 // decapsulate checks the GRE header and cuts the packet down to its inner frame: what lies beyond the outer IP length is
 // padding of the link. The checks that need policy follow in the guard layer, or by the known flow's outer source.
-func (w *worker) decapsulate(q *rxQueue, p *packet.Packet, i, header, total int) frameClass {
-	ip := p.Data()[outerIPOff:]
+func (w *worker) decapsulate(q *rxQueue, p *packet.Packet, i, l2, header, total int) frameClass {
+	ip := p.Data()[l2:]
 	if len(ip) < header+8 || total < header+8 {
 		return w.refuse(q, p, ReasonOuterHeader)
 	}
@@ -68,7 +74,7 @@ func (w *worker) decapsulate(q *rxQueue, p *packet.Packet, i, header, total int)
 	}
 	w.outer[i] = outerInfo{src: binary.BigEndian.Uint32(ip[12:]), vsid: vsid, tos: ip[1]}
 	inner := total - header - 8
-	p.TrimFront(outerIPOff + header + 8)
+	p.TrimFront(l2 + header + 8)
 	if int(p.PktLen) != inner && !p.SetLen(inner) {
 		return w.refuse(q, p, ReasonNotWritable)
 	}
