@@ -49,6 +49,7 @@ func check(c *Config, d *decoder) {
 		k.vport(&c.Vports[i])
 	}
 	k.bridgedMACs()
+	k.acls()
 	for i := range c.Hosts {
 		k.peer(&c.Hosts[i])
 	}

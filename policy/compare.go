@@ -24,10 +24,10 @@ type MACKey struct {
 // never less. Its lists are sorted and free of duplicates.
 type Delta struct {
 	// All: everything decided so far is to be decided again, and the lists are empty. So it is when routes, subnets,
-	// domains, the router MAC, provider addresses, hosts, bridges, an uplink's entry or a bridged vport's entry changed,
+	// domains, the router MAC, provider addresses, hosts, bridges, an uplink's entry, or a bridged vport's entry or rules changed,
 	// or the record of a route's next hop: what a flow of another port or address was decided by.
 	All bool
-	// Ports are the vports whose Port entry changed, appeared or went, and those that own a record which did: what a
+	// Ports are the vports whose Port entry or rules changed, appeared or went, and those that own a record which did: what a
 	// vport may send depends on its records.
 	Ports []uint32
 	// Addrs are the customer addresses whose record changed, appeared or went, or whose vport's Port entry did.
@@ -50,7 +50,8 @@ func Compare(prev, next *Snapshot) Delta {
 	if prev == nil || next == nil || !sameFrame(prev, next) {
 		return Delta{All: true}
 	}
-	c := comparison{prev: prev, next: next, ports: map[uint32]bool{}, addrs: map[AddrKey]bool{}, macs: map[MACKey]bool{}}
+	c := comparison{prev: prev, next: next, ports: map[uint32]bool{}, addrs: map[AddrKey]bool{}, macs: map[MACKey]bool{},
+		acls: map[[2]*ACL]bool{}}
 	if !c.comparePorts() {
 		return Delta{All: true}
 	}
@@ -95,6 +96,21 @@ func samePort(a, b *Port) bool {
 		a.Uplink == b.Uplink && a.Subnet == b.Subnet && slices.Equal(a.Trunk, b.Trunk)
 }
 
+// sameACL compares the rules of a port in both snapshots, once for all ports that share them.
+func (c *comparison) sameACL(prev, next uint32) bool {
+	a, b := c.prev.ACL(prev), c.next.ACL(next)
+	if a == b {
+		return true
+	}
+	pair := [2]*ACL{a, b}
+	same, known := c.acls[pair]
+	if !known {
+		same = a.sameRules(b)
+		c.acls[pair] = same
+	}
+	return same
+}
+
 // sameRecord compares what two records of subnets with the same head say.
 func sameRecord(a, b *Record) bool {
 	return a.CA == b.CA && a.MAC == b.MAC && a.PA == b.PA && a.Port == b.Port
@@ -105,6 +121,7 @@ type comparison struct {
 	ports      map[uint32]bool
 	addrs      map[AddrKey]bool
 	macs       map[MACKey]bool
+	acls       map[[2]*ACL]bool // whether two lists of rules decide alike
 }
 
 // comparePorts notes the vports that changed and the addresses behind them; false means that a port changed which
@@ -113,7 +130,7 @@ func (c *comparison) comparePorts() bool {
 	subnets := map[uint32]bool{}
 	for i := range uint32(max(len(c.prev.Ports), len(c.next.Ports))) {
 		a, b := c.prev.Port(i), c.next.Port(i)
-		if samePort(a, b) {
+		if samePort(a, b) && c.sameACL(a.ACL, b.ACL) {
 			continue
 		}
 		for _, p := range []*Port{a, b} {

@@ -73,6 +73,9 @@ func Compile(c *Config, prev *Snapshot, ports PortIndex) (*Snapshot, error) {
 		}
 	}
 	k.uplinks(ports)
+	if err := k.acls(); err != nil {
+		return nil, err
+	}
 	if err := k.vports(); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,8 @@ type compiler struct {
 	index   map[string]uint32 // of uplinks and vports
 	subnets map[string]uint32 // index by name
 	records map[string][]Record
+
+	vportACLs map[string]uint32 // index of the rules by vport
 }
 
 // indexPorts makes room for every port and refuses indices that the snapshot could not hold.
@@ -163,6 +168,7 @@ func (k *compiler) vports() error {
 			}
 			k.bridge(v, &p)
 		}
+		p.ACL = k.vportACLs[v.Name]
 		k.out.Ports[k.index[v.Name]] = p
 	}
 	for _, b := range k.out.Bridges {

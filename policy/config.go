@@ -18,6 +18,7 @@ type Config struct {
 	Dataplane DataplaneConfig
 	Uplinks   []UplinkConfig
 	Vports    []VportConfig
+	ACLLists  []ACLListConfig
 	Networks  []NetworkConfig
 	Hosts     []PeerConfig
 	Records   []RecordConfig
@@ -104,6 +105,8 @@ type VportConfig struct {
 	VLAN        uint16 // access VLAN; 0: none
 	PassThrough bool
 	Trunk       []uint16 // VLANs that a pass-through vport sees tagged
+	ACLs        []ACLConfig
+	ACLList     string // instead of ACLs: the name of a list of them
 }
 
 // VportDevice says what a vport is towards the VM.
@@ -134,6 +137,39 @@ func (v *VportConfig) Attachment() Attachment {
 	}
 	return AttachNone
 }
+
+// ACLListConfig is a list of rules that several vports have.
+type ACLListConfig struct {
+	source
+	Name  string
+	Rules []ACLConfig
+}
+
+// ACLConfig is a rule that lets packets of a vport pass, or drops them. What it does not ask for may be anything. Of the
+// rules that match the one with the highest weight decides, of equal weights the first.
+type ACLConfig struct {
+	source
+	Name       string
+	Direction  string // DirectionIn, DirectionOut, DirectionBoth
+	Action     string // ActionAllow, ActionDeny
+	Weight     uint16
+	Protocol   string       // ProtocolAny, a name such as tcp, or a number without a name
+	Remote     netip.Prefix // of the other end; invalid: any
+	Local      netip.Prefix // of the VM's end; invalid: any
+	RemoteMAC  packet.MAC   // instead of Remote; zero: any
+	RemotePort PortRange
+	LocalPort  PortRange
+	EtherType  uint16 // instead of all that is of IP; 0: any
+}
+
+// Directions and actions of rules.
+const (
+	DirectionIn   = "in"   // towards the VM
+	DirectionOut  = "out"  // from the VM
+	DirectionBoth = "both" // either
+	ActionAllow   = "allow"
+	ActionDeny    = "deny"
+)
 
 // NetworkConfig is a VM network: one tenant's routing domain.
 type NetworkConfig struct {
@@ -278,6 +314,8 @@ func (c *DaemonConfig) label() string    { return "daemon" }
 func (c *DataplaneConfig) label() string { return "dataplane" }
 func (c *UplinkConfig) label() string    { return c.named("uplink", c.Name) }
 func (c *VportConfig) label() string     { return c.named("vport", c.Name) }
+func (c *ACLListConfig) label() string   { return c.named("acl list", c.Name) }
+func (c *ACLConfig) label() string       { return c.named("acl", c.Name) }
 func (c *NetworkConfig) label() string   { return c.named("network", c.Name) }
 func (c *SubnetConfig) label() string    { return c.named("subnet", c.Name) }
 func (c *PeerConfig) label() string      { return c.named("host", c.Name) }

@@ -35,6 +35,10 @@ var Defaults = []Default{
 	{"vports.device.persist", "true", "the VM keeps its interface while the daemon restarts"},
 	{"vports.queues", "1", "queue pairs"},
 	{"vports.mtu", "1500", "largest IP packet that the VM sends"},
+	{"vports.acls.weight", "0", "the highest weight that matches decides"},
+	{"vports.acls.protocol", "any", "tcp, udp, sctp, icmp, icmpv6, esp, a number or any"},
+	{"aclLists.rules.weight", "0", "as for vports.acls"},
+	{"aclLists.rules.protocol", "any", "as for vports.acls"},
 	{"networks.rdid", "", "derived from the network's name, the same on every host"},
 	{"networks.subnets.method", "nvgre", "how packets cross the fabric"},
 	{"networks.routes.metric", "0", "of equal prefixes the lowest metric wins"},
@@ -66,6 +70,10 @@ func (c *Config) setDefaults() {
 		setDefault(&v.source, "device.persist", &v.Device.Persist, true)
 		setDefault(&v.source, "queues", &v.Queues, 1)
 		setDefault(&v.source, "mtu", &v.MTU, defaultVportMTU)
+		setACLDefaults(v.ACLs)
+	}
+	for i := range c.ACLLists {
+		setACLDefaults(c.ACLLists[i].Rules)
 	}
 	for i := range c.Networks {
 		n := &c.Networks[i]
@@ -73,6 +81,12 @@ func (c *Config) setDefaults() {
 		for j := range n.Subnets {
 			setDefault(&n.Subnets[j].source, "method", &n.Subnets[j].Method, MethodNVGRE)
 		}
+	}
+}
+
+func setACLDefaults(rules []ACLConfig) {
+	for i := range rules {
+		setDefault(&rules[i].source, "protocol", &rules[i].Protocol, ProtocolAny)
 	}
 }
 

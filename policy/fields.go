@@ -21,6 +21,7 @@ func configFields(c *Config) []field {
 		{"dataplane", section(&c.Dataplane, dataplaneFields(&c.Dataplane)), ""},
 		{"uplinks", objects(&c.Uplinks, uplinkFields), ""},
 		{"vports", objects(&c.Vports, vportFields), ""},
+		{"aclLists", objects(&c.ACLLists, aclListFields), ""},
 		{"networks", objects(&c.Networks, networkFields), ""},
 		{"hosts", objects(&c.Hosts, peerFields), ""},
 		{"records", objects(&c.Records, recordFields), ""},
@@ -48,6 +49,7 @@ const (
 	minMTU6          = 1280 // RFC 8200, section 5
 	maxVLAN          = 4094
 	maxVSID          = 1<<24 - 1
+	maxWeight        = 1<<16 - 1
 )
 
 func dataplaneFields(d *DataplaneConfig) []field {
@@ -97,6 +99,31 @@ func vportFields(p *VportConfig) []field {
 		{"vlan", number(&p.VLAN, 1, maxVLAN), ""},
 		{"passThrough", boolean(&p.PassThrough), ""},
 		{"trunk", list(&p.Trunk, func(n *uint16) reader { return number(n, 1, maxVLAN) }), ""},
+		{"acls", objects(&p.ACLs, aclFields), ""},
+		{"aclList", name(&p.ACLList), ""},
+	}
+}
+
+func aclListFields(l *ACLListConfig) []field {
+	return []field{
+		{"name", name(&l.Name), "name the list"},
+		{"rules", objects(&l.Rules, aclFields), "list its rules"},
+	}
+}
+
+func aclFields(r *ACLConfig) []field {
+	return []field{
+		{"name", name(&r.Name), "name the rule"},
+		{"direction", choice(&r.Direction, DirectionIn, DirectionOut, DirectionBoth), "say which way: in (towards the VM), out or both"},
+		{"action", choice(&r.Action, ActionAllow, ActionDeny), "say what to do: allow or deny"},
+		{"weight", number(&r.Weight, 0, maxWeight), ""},
+		{"protocol", protocol(&r.Protocol), ""},
+		{"remote", aclPrefix(&r.Remote), ""},
+		{"remoteMAC", anyMAC(&r.RemoteMAC), ""},
+		{"local", aclPrefix(&r.Local), ""},
+		{"remotePort", portRange(&r.RemotePort), ""},
+		{"localPort", portRange(&r.LocalPort), ""},
+		{"etherType", etherType(&r.EtherType), ""},
 	}
 }
 

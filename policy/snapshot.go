@@ -39,6 +39,7 @@ type Port struct {
 	Uplink uint32     // AttachVLAN, AttachPassThrough: port index of the uplink; else NoIndex
 	Subnet uint32     // AttachSubnet: index into Snapshot.Subnets; else NoIndex
 	Trunk  []uint16   // AttachPassThrough: VLANs whose tagged frames pass, ascending
+	ACL    uint32     // of a vport: index into Snapshot.ACLs; 0: no rules
 }
 
 // Record is a lookup record: where (VSID, CA) lives.
@@ -205,6 +206,7 @@ type Snapshot struct {
 	Revision  uint64
 	RouterMAC packet.MAC
 	Ports     []Port // by port index of the switch
+	ACLs      []*ACL // shared by the ports that have the same; the first one is without rules
 	Subnets   []*Subnet
 	Domains   []Domain
 	Bridges   map[uint32]*Bridge // by Bridge.ID
@@ -261,6 +263,14 @@ func (s *Snapshot) Port(i uint32) *Port {
 }
 
 var noPort Port
+
+// ACL returns the rules of an index that a Port has, a list without rules when there is none.
+func (s *Snapshot) ACL(i uint32) *ACL {
+	if i > 0 && int(i) < len(s.ACLs) {
+		return s.ACLs[i]
+	}
+	return &noACL
+}
 
 // SubnetByVSID finds a virtual subnet, nil when this host does not know it.
 func (s *Snapshot) SubnetByVSID(vsid uint32) *Subnet {

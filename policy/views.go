@@ -82,6 +82,7 @@ func vportsOf(c *Config) []view {
 			prop("vlan", v.VLAN, EffectPolicy),
 			prop("passThrough", v.PassThrough, EffectPolicy),
 			prop("trunk", listed(v.Trunk), EffectPolicy),
+			prop("aclList", v.ACLList, EffectPolicy),
 		}}
 	}
 	return views

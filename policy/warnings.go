@@ -19,6 +19,7 @@ func (c *Config) Warnings() []Problem {
 	}
 	w.reach()
 	w.routes()
+	w.aclLists()
 	return sortProblems(w.d.problems)
 }
 
@@ -60,6 +61,19 @@ func (w *warner) fabricMTU(u *UplinkConfig, mtu int) {
 					s.Name, vm, Overhead, u.Name, mtu),
 					fmt.Sprintf("set its mtu to %d or more, or the VMs' to %d", vm+Overhead, mtu-Overhead))
 			}
+		}
+	}
+}
+
+// aclLists warns of rules that nobody has.
+func (w *warner) aclLists() {
+	used := map[string]bool{}
+	for i := range w.c.Vports {
+		used[w.c.Vports[i].ACLList] = true
+	}
+	for i := range w.c.ACLLists {
+		if l := &w.c.ACLLists[i]; !used[l.Name] {
+			w.warn(l, "name", "no vport has the list, so its rules concern nobody", "add aclList: "+l.Name+" to a vport, or remove the list")
 		}
 	}
 }
