@@ -45,6 +45,10 @@ func (w *worker) arpFromVport(q *rxQueue, p *packet.Packet, i int, arp packet.AR
 		w.discard(q.port, p, reason)
 		return
 	}
+	if w.denies(i, policy.DirOut, port, snap) {
+		w.discard(q.port, p, ReasonACLDenyOut)
+		return
+	}
 	request := arp.Op() == packet.ARPRequest
 	target := packet.AddrFrom4(arp.TargetIP())
 	dst := m.DstMAC()
@@ -64,7 +68,7 @@ func (w *worker) arpFromVport(q *rxQueue, p *packet.Packet, i int, arp packet.AR
 		w.answerARP(q.port, p, m, r.MAC)
 		return
 	}
-	w.floodSubnet(q, p, snap, port.Subnet, request)
+	w.floodSubnet(q, p, i, snap, port.Subnet, request)
 }
 
 // arpGuard refuses messages that claim another's address: the sender's must be one of the vport's, or, in a probe for
@@ -157,29 +161,37 @@ func (w *worker) answered(in uint32, p *packet.Packet) {
 }
 
 // floodSubnet gives a message of ARP or neighbour discovery to the other local vports of a virtual subnet.
-func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, snap *policy.Snapshot, subnet uint32, request bool) {
+func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, i int, snap *policy.Snapshot, subnet uint32, request bool) {
 	last, have := uint32(0), false
 	for _, port := range snap.Subnets[subnet].LocalPorts {
 		if port == q.port {
 			continue
 		}
 		if have {
-			w.ctr.of(q.port).created++
-			if c := w.clone(p); c != nil {
-				w.send(q.port, last, c)
-			} else {
-				w.ctr.drop(q.port, ReasonNoBuffer)
-			}
+			w.copyTo(q, p, i, snap, last)
 		}
 		last, have = port, true
 	}
 	switch {
+	case have && w.denies(i, policy.DirIn, snap.Port(last), snap):
+		w.discard(q.port, p, ReasonACLDenyIn)
 	case have:
 		w.send(q.port, last, p)
 	case request:
 		w.discard(q.port, p, ReasonNeighbourUnanswered)
 	default:
 		w.discard(q.port, p, ReasonTenantBroadcast)
+	}
+}
+
+func (w *worker) copyTo(q *rxQueue, p *packet.Packet, i int, snap *policy.Snapshot, port uint32) {
+	w.ctr.of(q.port).created++
+	if w.denies(i, policy.DirIn, snap.Port(port), snap) {
+		w.ctr.drop(q.port, ReasonACLDenyIn)
+	} else if c := w.clone(p); c != nil {
+		w.send(q.port, port, c)
+	} else {
+		w.ctr.drop(q.port, ReasonNoBuffer)
 	}
 }
 

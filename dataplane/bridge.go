@@ -54,7 +54,7 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 	f.act.kind, f.act.out = actForward, port
 	f.act.flags |= tagFlags(f.snap.Port(port), vlan, f.meta.VID() != 0)
 	f.act.maxLen = bridgedMax(f.snap.Port(port))
-	return true
+	return false
 }
 
 // bridgedMax leaves room for a tag: the MTU counts the IP packet alone.

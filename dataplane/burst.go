@@ -191,7 +191,7 @@ func (w *worker) runNew(q *rxQueue, p *packet.Packet, i int) {
 }
 
 // decideFlow asks the layers, remembers their verdict and executes it. What is refused out of NVGRE is not remembered: a
-// forged packet can neither displace the flow of the true sender nor fill the tables.
+// forged packet can neither displace the flow of the true sender nor fill the tables. Rules deny only what passed the guard.
 func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[K, P], k *K, i int, p *packet.Packet) {
 	if a := hit(w, q, t, k, i, p); a != nil { // decided by an earlier packet of this burst
 		w.execute(q, p, i, a)
@@ -203,7 +203,7 @@ func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[
 	f := &w.fresh
 	w.learn(q, f)
 	known := t.lookup(k, w.hash[i])
-	refused := f.act.kind == actDrop && f.encapsulated
+	refused := f.act.kind == actDrop && f.encapsulated && f.act.reason != ReasonACLDenyIn
 	if stable && !refused {
 		if id := q.actions.intern(&f.act); id != 0 {
 			if known == nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
 )
 
 // execute does with one packet what its flow's action says.
@@ -238,7 +239,8 @@ func setNextHop(h *[outerLen]byte, mac uint64) {
 
 // flood copies a frame to every other port of its bridge; the last one gets the frame itself.
 func (w *worker) flood(q *rxQueue, p *packet.Packet, i int, a *action) {
-	br := w.sw.snap.Load().Bridges[a.out]
+	snap := w.sw.snap.Load() // one for all: who gets the frame and what their rules say
+	br := snap.Bridges[a.out]
 	if br == nil {
 		w.discard(q.port, p, ReasonFloodNowhere)
 		return
@@ -250,7 +252,7 @@ func (w *worker) flood(q *rxQueue, p *packet.Packet, i int, a *action) {
 			return
 		}
 		if have {
-			w.floodCopy(q, p, i, a, last)
+			w.floodCopy(q, p, i, a, last, snap)
 		}
 		last, have = port, true
 	}
@@ -262,21 +264,30 @@ func (w *worker) flood(q *rxQueue, p *packet.Packet, i int, a *action) {
 		w.discard(q.port, p, ReasonFloodNowhere)
 		return
 	}
-	w.floodTo(q, p, i, a, last)
+	to := snap.Port(last)
+	if w.denies(i, policy.DirIn, to, snap) {
+		w.discard(q.port, p, ReasonACLDenyIn)
+		return
+	}
+	w.floodTo(q, p, i, a, last, to)
 }
 
-func (w *worker) floodCopy(q *rxQueue, p *packet.Packet, i int, a *action, port uint32) {
+func (w *worker) floodCopy(q *rxQueue, p *packet.Packet, i int, a *action, port uint32, snap *policy.Snapshot) {
 	w.ctr.of(q.port).created++
+	to := snap.Port(port)
+	if w.denies(i, policy.DirIn, to, snap) {
+		w.ctr.drop(q.port, ReasonACLDenyIn)
+		return
+	}
 	c := w.clone(p)
 	if c == nil {
 		w.ctr.drop(q.port, ReasonNoBuffer)
 		return
 	}
-	w.floodTo(q, c, i, a, port)
+	w.floodTo(q, c, i, a, port, to)
 }
 
-func (w *worker) floodTo(q *rxQueue, p *packet.Packet, i int, a *action, port uint32) {
-	to := w.sw.snap.Load().Port(port)
+func (w *worker) floodTo(q *rxQueue, p *packet.Packet, i int, a *action, port uint32, to *policy.Port) {
 	one := action{kind: actForward, out: port, tag: a.tag, maxLen: bridgedMax(to), flags: tagFlags(to, a.tag, w.meta[i].VID() != 0)}
 	saved := w.meta[i] // transform moves offsets when it strips a tag
 	if w.transform(q, p, i, &one) {

@@ -52,7 +52,9 @@ type layer struct {
 // layers in their order. No layer touches packet bytes: all of a known flow's cost is its action.
 var layers = []layer{
 	{"guard", guard},
+	{"acl-out", aclOut},
 	{"forward", forward},
+	{"acl-in", aclIn},
 	{"virtualise", virtualise},
 }
 
@@ -354,6 +356,9 @@ func forwardByRoute(f *newFlow) bool {
 
 // virtualise completes the action for the target: a port of this switch, or NVGRE to another host.
 func virtualise(s *Switch, f *newFlow) bool {
+	if f.sub == nil {
+		return true // bridged: forwarding has completed the action
+	}
 	if f.target.Local() {
 		return f.toLocal()
 	}

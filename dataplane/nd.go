@@ -75,6 +75,10 @@ func (w *worker) ndFromVport(q *rxQueue, p *packet.Packet, i int, nd *ndMessage,
 		w.discard(q.port, p, reason)
 		return
 	}
+	if w.denies(i, policy.DirOut, port, snap) {
+		w.discard(q.port, p, ReasonACLDenyOut)
+		return
+	}
 	gateway := nd.solicit && sub.IsGateway(nd.target) && !nd.target.Is4()
 	switch {
 	case gateway && (nd.dst == snap.RouterMAC || nd.dst.IsGroup()):
@@ -88,7 +92,7 @@ func (w *worker) ndFromVport(q *rxQueue, p *packet.Packet, i int, nd *ndMessage,
 			w.answerND(q.port, p, nd, r.MAC, 0)
 			return
 		}
-		w.floodSubnet(q, p, snap, port.Subnet, nd.solicit)
+		w.floodSubnet(q, p, i, snap, port.Subnet, nd.solicit)
 	}
 }
 

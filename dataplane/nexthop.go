@@ -36,23 +36,34 @@ func (s *Switch) NextHop(vsid uint32, src, dst packet.Addr) (NextHop, error) {
 	}
 	var hop NextHop
 	f := &newFlow{snap: snap, sub: sub, in: policy.NoIndex, port: snap.Port(policy.NoIndex), now: s.clock(), src: src, dst: dst,
-		meta: &packet.Parsed{Kind: packet.L3IPv4}, note: func(step string) { hop.Steps = append(hop.Steps, step) }}
+		meta: &packet.Parsed{Kind: kindOf(dst)}, note: func(step string) { hop.Steps = append(hop.Steps, step) }}
 	s.explainEnds(f, sub)
-	if sender := sub.ByCA(src); sender != nil && sender.Local() {
-		f.in, f.port, f.srcMAC = sender.Port, snap.Port(sender.Port), sender.MAC
+	sender := sub.ByCA(src)
+	if sender != nil {
+		f.srcMAC = sender.MAC
+	}
+	if sender != nil && sender.Local() {
+		f.in, f.port = sender.Port, snap.Port(sender.Port)
 		f.notef("sender %s is on this host", src)
-		if guardVport(f) {
+		if guardVport(f) || aclOut(s, f) {
 			hop.fill(s, f)
 			return hop, nil
 		}
 	} else {
 		f.notef("sender %s is not on this host: the decision is this host's, without the sender's guard", src)
 	}
-	if !forward(s, f) {
+	if !forward(s, f) && !aclIn(s, f) {
 		virtualise(s, f)
 	}
 	hop.fill(s, f)
 	return hop, nil
+}
+
+func kindOf(a packet.Addr) packet.Layer3 {
+	if a.Is4() {
+		return packet.L3IPv4
+	}
+	return packet.L3IPv6
 }
 
 // explainEnds sets the destination MAC that the sender would use: the target's inside the subnet, the router's else.

@@ -26,6 +26,7 @@ const (
 	ReasonNeighbourSpoof
 	ReasonBadND
 	ReasonTenantBroadcast
+	ReasonACLDenyOut
 	ReasonNeighbourUnanswered
 	ReasonUnknownMAC
 	ReasonUnknownAddr
@@ -58,6 +59,8 @@ const (
 	ReasonVLANNotAllowed
 	ReasonNotForUs
 	ReasonFloodNowhere
+	// the target's vport
+	ReasonACLDenyIn
 	NumReasons
 )
 
@@ -98,6 +101,8 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonNeighbourSpoof:      {"neighbour-spoof", "an ARP or neighbour discovery message claims an address that is not the sender's"},
 	ReasonBadND:               {"bad-neighbour-discovery", "the neighbour discovery message breaks RFC 4861 (hop limit, checksum, length, options), or is fragmented (RFC 6980)"},
 	ReasonTenantBroadcast:     {"tenant-broadcast", "broadcast and multicast of a virtual subnet are not carried, apart from ARP and neighbour discovery"},
+	ReasonACLDenyOut:          {"acl-deny-out", "a rule of the sender's vport denies the packet"},
+	ReasonACLDenyIn:           {"acl-deny-in", "a rule of the target's vport denies the packet"},
 	ReasonNeighbourUnanswered: {"neighbour-unanswered", "ARP or neighbour discovery asks for an address that nobody in the subnet has"},
 	ReasonUnknownMAC:          {"unknown-mac", "no VM of the subnet has the destination Ethernet address"},
 	ReasonUnknownAddr:         {"unknown-address", "no record for the destination address in its subnet"},
