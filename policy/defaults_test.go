@@ -18,7 +18,9 @@ dataplane: {}
 uplinks:
   - {name: up0, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24]}
 vports:
-  - {name: vm1, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}}
+  - {name: vm1, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}, acls: [{name: own, direction: in, action: deny}]}
+aclLists:
+  - {name: shared, rules: [{name: common, direction: in, action: deny}]}
 networks:
   - name: red
     routes:
@@ -30,6 +32,7 @@ networks:
 	places := map[string]string{
 		"daemon": "daemon: {", "dataplane": "dataplane: {", "uplinks": "name: up0, ", "vports": "name: vm1, ",
 		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
+		"vports.acls": "name: own, ", "aclLists.rules": "name: common, ",
 	}
 	c, err := Parse("bare.yaml", []byte(bare))
 	require.NoError(t, err)
@@ -61,10 +64,15 @@ networks:
 func TestDefaultsAreComplete(t *testing.T) {
 	without := []string{ // absent is a value of its own
 		"uplinks.providerAddresses", "uplinks.gateway", "vports.device.namespace", "vports.subnet", "vports.addresses",
-		"vports.uplink", "vports.vlan", "vports.passThrough", "vports.trunk", "networks.subnets", "networks.routes",
+		"vports.uplink", "vports.vlan", "vports.passThrough", "vports.trunk", "vports.acls", "vports.aclList", "networks.subnets", "networks.routes",
 		"networks.subnets.prefix", "networks.subnets.prefix6", "networks.routes.nextHop", "networks.routes.gateway",
 		"networks.routes.subnet", "records.ca", "uplinks.device.pci", "uplinks.device.driver", "uplinks.device.interface",
 		"uplinks.device.devargs",
+	}
+	for _, list := range []string{"vports.acls.", "aclLists.rules."} {
+		for _, key := range []string{"remote", "remoteMAC", "local", "remotePort", "localPort", "etherType"} {
+			without = append(without, list+key)
+		}
 	}
 	documented := map[string]bool{}
 	for _, d := range Defaults {
@@ -75,7 +83,8 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"daemon": daemonFields(&DaemonConfig{}), "dataplane": dataplaneFields(&DataplaneConfig{}),
 		"uplinks": uplinkFields(&UplinkConfig{}), "vports": vportFields(&VportConfig{}),
 		"networks": networkFields(&NetworkConfig{}), "networks.subnets": subnetFields(&SubnetConfig{}),
-		"networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
+		"vports.acls": aclFields(&ACLConfig{}),
+		"aclLists":    aclListFields(&ACLListConfig{}), "aclLists.rules": aclFields(&ACLConfig{}), "networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
 	}
 	known := map[string]bool{"vports.device.interface": true, "vports.device.persist": true}
 	for section, fields := range tables {
