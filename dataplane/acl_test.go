@@ -26,6 +26,8 @@ func ruled(rules map[string]string) string {
 }
 
 const (
+	vain4      = "10.200.%d.%d/32"
+	vain6      = "2001:db8:%x:%x::/64"
 	denyAllIn  = "{name: all, direction: in, action: deny}"
 	denyAllOut = "{name: all, direction: out, action: deny}"
 	denySSH    = "{name: ssh, direction: in, action: deny, protocol: tcp, localPort: 22}"
@@ -264,11 +266,11 @@ func TestExplainACL(t *testing.T) {
 	require.Contains(t, hop.Steps, "in: no other rule of vport red-vm1 matches, so it is allowed")
 }
 
-// hundredRules match nothing that the tests send, and are looked at to the last.
-func hundredRules(direction string, n int) string {
+// rulesInVain match nothing that the tests send, and are looked at to the last.
+func rulesInVain(direction, prefix string, n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "{name: r%d, direction: %s, action: deny, protocol: udp, remote: 10.200.%d.%d/32, remotePort: 1-1000},", i, direction, i>>8, i&255)
+		fmt.Fprintf(&b, "{name: r%d, direction: %s, action: deny, protocol: udp, remote: '"+prefix+"', remotePort: 1-1000},", i, direction, i>>8, i&255)
 	}
 	return strings.TrimSuffix(b.String(), ",")
 }
@@ -277,16 +279,17 @@ func hundredRules(direction string, n int) string {
 func BenchmarkNewFlow(b *testing.B) {
 	for _, n := range []int{0, 1, 100, 1000} {
 		for name, tc := range map[string]struct {
-			port  string
-			frame []byte
+			prefix string
+			frame  []byte
 		}{
-			"encap":  {"red-vm1", toFar(1)},
-			"switch": {"red-vm1", frames.Build(frames.Ether(redVM1, redVM2), frames.IPv4("10.0.0.5", "10.0.0.6"), frames.UDP(1, 2))},
-			"IPv6":   {"red-vm1", udp6(redVM1, redVM2, red5, red6)},
+			"encap":  {vain4, toFar(1)},
+			"switch": {vain4, dataFrame(redVM1, redVM2, "10.0.0.5", "10.0.0.6")},
+			"route":  {vain4, dataFrame(redVM1, routerMAC, "10.0.0.5", "10.0.0.6")},
+			"IPv6":   {vain6, udp6(redVM1, redVM2, red5, red6)},
 		} {
 			b.Run(name+"-"+strconv.Itoa(n), func(b *testing.B) {
-				r := newRigOf(b, 1, ruled(map[string]string{"red-vm1": hundredRules("out", n), "red-vm2": hundredRules("in", n)}))
-				r.send(tc.port, tc.frame)
+				r := newRigOf(b, 1, ruled(map[string]string{"red-vm1": rulesInVain("out", tc.prefix, n), "red-vm2": rulesInVain("in", tc.prefix, n)}))
+				r.send("red-vm1", tc.frame)
 				w := r.sw.workers[0]
 				w.do(func() { // the worker's last packet is the one above
 					for b.Loop() {
@@ -302,7 +305,7 @@ func BenchmarkNewFlow(b *testing.B) {
 func BenchmarkKnownFlow(b *testing.B) {
 	for _, n := range []int{0, 1, 10_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			r := newRigOf(b, 1, ruled(map[string]string{"red-vm1": hundredRules("out", n)}))
+			r := newRigOf(b, 1, ruled(map[string]string{"red-vm1": rulesInVain("out", vain4, n)}))
 			r.resolve()
 			for _, d := range r.devs {
 				d.SetSink(func(uint16, *packet.Packet) {})
