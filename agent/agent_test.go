@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/agent"
+	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/internal/frames"
 	"github.com/sluicenet/sluice/internal/memdriver"
 	"github.com/sluicenet/sluice/internal/memport"
@@ -191,6 +192,28 @@ func TestApplyChangesInPlace(t *testing.T) {
 	require.Equal(t, []string{"open vm5", "remove vm5"}, d.Deeds(), "another interface is another device")
 	require.Equal(t, []string{"vm5b", "vm6"}, d.Interfaces())
 	d.Port("vm5").Inject(0, frames.Ping("00:15:5d:00:01:99", vmMAC(6), vmAddr(5), vmAddr(6), 1, 1))
+	_, err = d.Port("vm6").WaitSent(1, patience)
+	require.NoError(t, err)
+}
+
+func TestRulesTouchNoDevice(t *testing.T) {
+	a, d := start(t, withVMs(5, 6))
+	d.Deeds()
+	ping := frames.Ping(vmMAC(5), vmMAC(6), vmAddr(5), vmAddr(6), 1, 1)
+	text := strings.Replace(withVMs(5, 6), `mac: "`+vmMAC(6), `acls: [{name: quiet, direction: in, action: deny}], mac: "`+vmMAC(6), 1)
+	res, err := a.Apply(t.Context(), "host.yaml", []byte(text), false)
+	require.NoError(t, err)
+	require.Equal(t, "add acl quiet of vport vm6: direction in, action deny, protocol any", res.Changes[0].String())
+	require.Empty(t, d.Deeds())
+	d.Port("vm5").Inject(0, ping)
+	require.Eventually(t, func() bool {
+		c, _ := a.Switch().PortCounters(1)
+		return c.Drops[dataplane.ReasonACLDenyIn] == 1
+	}, patience, time.Millisecond)
+	_, err = a.Apply(t.Context(), "host.yaml", []byte(withVMs(5, 6)), false)
+	require.NoError(t, err)
+	require.Empty(t, d.Deeds())
+	d.Port("vm5").Inject(0, ping)
 	_, err = d.Port("vm6").WaitSent(1, patience)
 	require.NoError(t, err)
 }

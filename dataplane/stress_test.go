@@ -15,7 +15,7 @@ import (
 )
 
 // stressPolicies are what a busy control side publishes one after the other: a VM that moves to another host, another
-// MTU, a route that changes, and two vports, one bridged and one virtual, that come and go.
+// MTU, a route that changes, rules for a virtual and a bridged vport, and two vports, one bridged and one virtual, that come and go.
 func stressPolicies(r *rig) []string {
 	without := strings.Replace(rigPolicy, "nextHop: 10.0.0.6", "nextHop: 10.0.0.7", 1)
 	for _, line := range strings.SplitAfter(rigPolicy, "\n") {
@@ -28,6 +28,7 @@ func stressPolicies(r *rig) []string {
 		strings.ReplaceAll(rigPolicy, `mac: "00:15:5d:00:01:07", pa: 172.16.1.2`, `mac: "00:15:5d:00:01:07", pa: 172.16.1.3`),
 		strings.Replace(rigPolicy, "mtu: 1000", "mtu: 1400", 1),
 		strings.Replace(rigPolicy, "nextHop: 10.0.0.6", "nextHop: 10.0.0.7", 1),
+		ruled(map[string]string{"red-vm1": denyAllIn, "thru": denyAllOut, "acc1": denySSH}),
 		without, without,
 	}
 }

@@ -94,9 +94,6 @@ type ACLRule struct {
 // Denies reports that the rule drops what it matches; otherwise it lets it pass.
 func (r *ACLRule) Denies() bool { return r.asks&denies != 0 }
 
-// Number is the place of the rule in its list's order of decision, both directions counted.
-func (r *ACLRule) Number() int { return int(r.number) }
-
 // ACL is a list of rules, shared by the vports that have the same. It is immutable once it is part of a Snapshot.
 type ACL struct {
 	Owner string // "vport red-vm1", "list web"
@@ -116,9 +113,6 @@ var noACL ACL
 
 // Concerns reports whether any rule of the direction may match frames of a class.
 func (a *ACL) Concerns(d Direction, c FrameClass) bool { return a.classes[d]&c != 0 }
-
-// Len counts the rules of a direction.
-func (a *ACL) Len(d Direction) int { return len(a.rules[d]) }
 
 // Decide finds the rule that decides about a packet; nil when none matches, and the packet may pass.
 func (a *ACL) Decide(d Direction, p *ACLPacket) *ACLRule {

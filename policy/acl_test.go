@@ -41,14 +41,14 @@ func TestCompileACLs(t *testing.T) {
 	assert.Equal(t, s.Ports[7].ACL, s.Ports[2].ACL, "both have one list in memory")
 	web := s.ACL(s.Ports[7].ACL)
 	assert.Equal(t, "list web", web.Owner)
-	assert.Equal(t, 2, web.Len(DirIn))
-	assert.Equal(t, 1, web.Len(DirOut))
+	assert.Len(t, web.rules[DirIn], 2)
+	assert.Len(t, web.rules[DirOut], 1)
 	assert.Equal(t, "acl b of list web (line 12)", web.Describe(&web.rules[DirIn][0]), "the weight goes before the order")
 	assert.Equal(t, "tcp, local port 22", web.rules[DirIn][1].Transport())
 	assert.Equal(t, "vport printer", s.ACL(s.Ports[3].ACL).Owner)
 	assert.Zero(t, s.Ports[1].ACL)
 	assert.Nil(t, s.ACL(0).Decide(DirIn, &ACLPacket{Class: FrameIPv4}))
-	assert.Zero(t, s.ACL(99).Len(DirIn))
+	assert.Empty(t, s.ACL(99).rules[DirIn])
 
 	again := withACLs(t, s, shared)
 	for i := range s.ACLs {
@@ -217,7 +217,7 @@ func TestDecideAsDocumented(t *testing.T) {
 				if best == nil {
 					continue
 				}
-				require.Equal(t, best.Name, acl.origins[got.Number()].name, "%s: %+v", d, p)
+				require.Equal(t, best.Name, acl.origins[got.number].name, "%s: %+v", d, p)
 				require.Equal(t, best.Action == "deny", got.Denies())
 			}
 		}
