@@ -236,7 +236,11 @@ func (w *worker) do(f func()) bool {
 		w.mu.Unlock()
 		return false
 	}
-	w.commands = append(w.commands, func() { f(); close(finished) })
+	w.commands = append(w.commands, func() {
+		f()
+		w.ctr.publish() // before the caller goes on and reads them
+		close(finished)
+	})
 	w.pending.Store(true)
 	w.mu.Unlock()
 	w.poller.Wake()
@@ -253,7 +257,6 @@ func (w *worker) runCommands() {
 	for _, f := range todo {
 		f()
 	}
-	w.ctr.publish()
 }
 
 // leave ends the worker: nothing it holds is lost to the pool.
