@@ -29,9 +29,9 @@ type QueueStatus struct {
 func (s *Switch) Workers() []WorkerStatus {
 	var all []WorkerStatus
 	for _, w := range s.running() {
-		st := WorkerStatus{ID: w.id, Core: w.core, Iterations: w.iterations.Load(), Packets: w.packets.Load(),
-			BusyCycles: w.busy.Load(), IdleCycles: w.idle.Load(), LearnLost: w.events.lost.Load()}
+		st := WorkerStatus{ID: w.id, Core: w.core, LearnLost: w.events.lost.Load()}
 		w.do(func() {
+			st.Iterations, st.Packets, st.BusyCycles, st.IdleCycles = w.stats.iterations, w.stats.packets, w.stats.busy, w.stats.idle
 			for _, q := range w.queues {
 				if q != nil {
 					st.Queues = append(st.Queues, q.status())

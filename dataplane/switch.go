@@ -92,6 +92,7 @@ type Switch struct {
 	neighbours neighbours
 	fdb        *fdb
 	tscStart   atomic.Uint64
+	nsPerCycle uint64 // in units of 2^-32
 
 	mu      sync.Mutex // control side: workers, ports, publishing
 	workers []*worker
@@ -109,7 +110,8 @@ func New(cfg Config) (*Switch, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("make switch: %w", err)
 	}
-	s := &Switch{cfg: cfg, fdb: newFDB(), ports: map[uint32]PortSpec{}, quit: make(chan struct{}), gone: make(chan struct{})}
+	perCycle, _ := bits.Div64(uint64(time.Second)>>32, uint64(time.Second)<<32, cfg.TSCHz)
+	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), ports: map[uint32]PortSpec{}, quit: make(chan struct{}), gone: make(chan struct{})}
 	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
 	go s.control()
 	return s, nil
@@ -127,9 +129,8 @@ func (s *Switch) clockAt(tsc uint64) int64 {
 	if tsc < start {
 		return clockStart
 	}
-	hi, lo := bits.Mul64(tsc-start, uint64(time.Second))
-	ns, _ := bits.Div64(hi, lo, s.cfg.TSCHz)
-	return clockStart + int64(ns)
+	hi, lo := bits.Mul64(tsc-start, s.nsPerCycle)
+	return clockStart + int64(hi<<32|lo>>32)
 }
 
 // clock is the latest time that any worker saw.

@@ -61,14 +61,11 @@ type worker struct {
 	commands []func()
 	stopped  bool
 
-	iterations atomic.Uint64
-	packets    atomic.Uint64
-	busy       atomic.Uint64 // cycles of iterations that received something
-	idle       atomic.Uint64
-	flows      atomic.Uint64
-	clock      atomic.Int64
-	stop       bool
-	done       chan struct{}
+	stats loopStats
+	clock atomic.Int64 // now, as of the last timers or command
+	flows atomic.Uint64
+	stop  bool
+	done  chan struct{}
 }
 
 // rxQueue is a receive queue on a worker's list, with the flows and actions that belong to it.
@@ -201,21 +198,22 @@ func (w *worker) flush() {
 	w.io.RxBudget = packet.MaxRx
 }
 
+// loopStats is what a worker counts of its loop. Others read it by a command (Switch.Workers), so it needs no atomics.
+type loopStats struct {
+	iterations, packets, busy, idle uint64 // busy and idle in cycles: with and without packets
+}
+
 func (w *worker) account(received uint32, last *uint64) {
-	tsc := w.tsc
-	if *last != 0 {
+	if spent := w.tsc - *last; *last != 0 {
 		if received > 0 {
-			w.busy.Add(tsc - *last)
+			w.stats.busy += spent
 		} else {
-			w.idle.Add(tsc - *last)
+			w.stats.idle += spent
 		}
 	}
-	*last = tsc
-	if received > 0 {
-		w.packets.Add(uint64(received))
-	}
-	w.clock.Store(w.now)
-	w.iterations.Add(1)
+	*last = w.tsc
+	w.stats.packets += uint64(received)
+	w.stats.iterations++
 }
 
 // receive runs what the poll delivered, queue by queue.
@@ -249,6 +247,7 @@ func (w *worker) do(f func()) bool {
 }
 
 func (w *worker) runCommands() {
+	w.clock.Store(w.now)
 	w.mu.Lock()
 	todo := w.commands
 	w.commands = nil
@@ -347,8 +346,8 @@ func (q *rxQueue) ownsPA(addr uint32) bool {
 // timers are the worker's slow duties: idle flows, and for the first worker the fabric's ARP cache.
 func (w *worker) timers() {
 	w.nextRun = w.now + int64(housekeeping)
+	w.clock.Store(w.now)
 	budget := sweepSlots
-	flows := uint64(0)
 	for range len(w.queues) {
 		w.sweepQ = (w.sweepQ + 1) % len(w.queues)
 		q := w.queues[w.sweepQ]
@@ -360,12 +359,6 @@ func (w *worker) timers() {
 			break
 		}
 	}
-	for _, q := range w.queues {
-		if q != nil {
-			flows += uint64(q.flows.count + q.wide.count)
-		}
-	}
-	w.flows.Store(flows)
 	if w.id == 0 {
 		w.refreshNeighbours()
 	}

@@ -68,12 +68,21 @@ static void add_run(struct sluice_io *io, uint32_t ref, uint16_t count)
 	io->nb_rx += count;
 }
 
+/* After so many packets the call ends with the round: more would not stay in the first-level cache. */
+#define SLUICE_RX_ENOUGH 64
+
 static void rx_ethdevs(struct sluice_poller *p, uint32_t budget)
 {
 	struct sluice_io *io = &p->io;
-	uint32_t before = io->nb_rx;
+	uint32_t before = io->nb_rx, round = before;
 
-	for (uint32_t n = 0; n < p->nb_rxqs && io->nb_rx < budget; n++) {
+	for (uint32_t n = 0; io->nb_rx < budget; n++) {
+		if (n == p->nb_rxqs) { /* few queues: another round, so that a call is worth its price */
+			if (io->nb_rx == round || io->nb_rx - before >= SLUICE_RX_ENOUGH)
+				break;
+			n = 0;
+			round = io->nb_rx;
+		}
 		const struct sluice_rxq *q = &p->rxqs[p->next_rxq];
 		struct rte_mbuf **bufs = io->rx + io->nb_rx;
 		uint16_t room = RTE_MIN(budget - io->nb_rx, (uint32_t)SLUICE_RX_BURST);
