@@ -28,6 +28,7 @@ func TestSourcesThatNobodyMayUse(t *testing.T) {
 		"wire: unspecified":             {"up0", fromFar(udp6(redFar, redVM1, "::", red5)), ReasonUnknownSender},
 		"wire: the router's link-local": {"up0", fromFar(udp6(redFar, redVM1, "fe80::1", red5)), ReasonUnknownSender},
 		"wire: IPv4 in IPv6":            {"up0", fromFar(udp6(redFar, redVM1, "::ffff:10.0.0.7", red5)), ReasonMartian},
+		"wire: as the router's address": {"up0", fromFar(advert(redFar, red7, redVM1, red5, "fe80::1")), ReasonNeighbourSpoof},
 		"wire: discovery by the router": {"up0", fromFar(solicit(routerMAC, red7, red5, redVM1, red5)), ReasonNeighbourSpoof},
 	} {
 		t.Run(name, func(t *testing.T) {

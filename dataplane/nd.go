@@ -127,7 +127,8 @@ func (nd *ndMessage) guard(m *packet.Parsed, sub *policy.Subnet, in uint32, mac 
 func (w *worker) ndFromNVGRE(q *rxQueue, p *packet.Packet, i int, nd *ndMessage, snap *policy.Snapshot) {
 	sub := snap.SubnetByVSID(w.outer[i].vsid)
 	if sub != nil && !nd.dst.IsGroup() {
-		forged := nd.hasClaims && nd.claims != nd.src || nd.src == snap.RouterMAC // no router passes these on
+		forged := nd.hasClaims && nd.claims != nd.src || nd.src == snap.RouterMAC || // no router passes these on
+			!nd.solicit && nd.target == linkLocalRouter
 		if !nd.solicit && !packet.IsLinkLocal6(nd.target) {
 			r := sub.ByCA(nd.target)
 			forged = forged || r == nil || r.MAC != nd.src
