@@ -16,8 +16,8 @@ type Poller interface {
 	Start() error
 	// IO is the exchange area, the same for the poller's whole life.
 	IO() *packet.IO
-	// Poll sends IO.Tx as the runs say, frees IO.Free, refills IO.Spares and receives up to IO.RxBudget packets, at most
-	// packet.RxBurst from one queue, resuming with the queue after the last one served.
+	// Poll sends IO.Tx as the runs say, frees IO.Free, refills IO.Spares and receives up to IO.RxBudget packets in runs of at
+	// most packet.RxBurst, round by round over the queues, resuming with the queue after the last one served.
 	Poll()
 	// Wait blocks until a receive queue that has a descriptor becomes readable, Wake is called, or max has passed.
 	Wait(max time.Duration)

@@ -63,7 +63,6 @@ type worker struct {
 
 	stats loopStats
 	clock atomic.Int64 // now, as of the last timers or command
-	flows atomic.Uint64
 	stop  bool
 	done  chan struct{}
 }
