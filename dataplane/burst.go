@@ -254,5 +254,13 @@ func (w *worker) learn(q *rxQueue, f *newFlow) {
 		w.sw.fdb.touch(f.act.vsid, f.srcMAC, w.now)
 		return
 	}
+	if q.learnRound != w.nextRun {
+		q.learnRound, q.learned = w.nextRun, 0
+	}
+	if q.learned == maxLearned {
+		w.events.lost.Add(1)
+		return
+	}
+	q.learned++
 	w.events.put(event{bridge: f.act.vsid, mac: f.srcMAC, port: q.port, at: w.now})
 }

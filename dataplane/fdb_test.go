@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicenet/sluice/internal/memport"
 	"github.com/sluicenet/sluice/packet"
 )
 
@@ -60,4 +61,27 @@ func TestFDBKeepsNoUselessMarks(t *testing.T) {
 	for i := range db.slots {
 		require.Zero(t, db.slots[i].mac.Load())
 	}
+}
+
+// A port that sends from ever new addresses must not keep others from being learned.
+func TestLearningIsShared(t *testing.T) {
+	r := newRig(t, 1)
+	for _, d := range r.devs {
+		d.SetSink(memport.Discard)
+	}
+	r.net.AdvanceTSC(0) // no timer runs from now on
+	n := 0
+	r.devs["acc1"].SetSource(0, func(p *packet.Packet) bool {
+		f := untagged(station(n).String(), broadcast)
+		n++
+		return n < 4*maxEvents && p.Append(len(f)) && copy(p.Data(), f) == len(f)
+	})
+	require.True(t, r.net.WaitFor(patience, func() bool { return r.counters("acc1").RxPackets >= 2*maxEvents }))
+	r.inject("acc2", untagged(acc2MAC, broadcast))
+	r.learned(acc2MAC, "acc2")
+	r.devs["acc1"].SetSource(0, nil)
+	r.idle()
+	require.LessOrEqual(t, len(r.sw.Learned()), maxLearned+1)
+	require.Positive(t, r.sw.Workers()[0].LearnLost)
+	r.balanced()
 }

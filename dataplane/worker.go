@@ -22,6 +22,7 @@ const (
 	sweepSlots   = 4096                   // flow slots looked at per round of timers
 	clockStart   = int64(1 * time.Second) // so that "never" (0) lies in the past
 	maxEvents    = 1024
+	maxLearned   = maxEvents / 8 // events of one receive queue between two rounds of timers: none fills the ring alone
 )
 
 // worker owns a core, a poller and the receive queues on its list, and runs every packet to completion. All fields but
@@ -69,17 +70,19 @@ type worker struct {
 
 // rxQueue is a receive queue on a worker's list, with the flows and actions that belong to it.
 type rxQueue struct {
-	ref     uint32
-	port    uint32
-	queue   uint16
-	device  uint32
-	scope   uint32
-	uplink  bool
-	flows   *flowTable[packet.Key, *packet.Key]
-	wide    *flowTable[packet.WideKey, *packet.WideKey]
-	actions *actionTable
-	release func(uint32)
-	icmp    rateLimit // of errors about what came in here
+	ref        uint32
+	port       uint32
+	queue      uint16
+	device     uint32
+	scope      uint32
+	uplink     bool
+	flows      *flowTable[packet.Key, *packet.Key]
+	wide       *flowTable[packet.WideKey, *packet.WideKey]
+	actions    *actionTable
+	release    func(uint32)
+	icmp       rateLimit // of errors about what came in here
+	learned    int       // events in the round of timers that ends at learnRound
+	learnRound int64
 
 	snap  *policy.Snapshot // that mac and pas were taken from
 	mac   packet.MAC
