@@ -80,9 +80,6 @@ func (h *Hugepages) Release() error {
 	return nil
 }
 
-// Enough reports whether what was asked for is there.
-func (h *Hugepages) Enough() bool { return h.Note == "" }
-
 func (h *Hugepages) read(name string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(h.dir, name))
 	if err != nil {

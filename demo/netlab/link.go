@@ -106,21 +106,6 @@ func (n *Namespace) AddRoute(to netip.Prefix, gateway netip.Addr) error {
 	return nil
 }
 
-// AddNeighbour writes a permanent entry into the neighbour table, so that nobody is asked.
-func (n *Namespace) AddNeighbour(name string, addr netip.Addr, mac net.HardwareAddr) error {
-	link, err := n.link(name)
-	if err != nil {
-		return err
-	}
-	err = n.links.NeighSet(&netlink.Neigh{
-		LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: addr.AsSlice(), HardwareAddr: mac,
-	})
-	if err != nil {
-		return fmt.Errorf("add neighbour %s on %s in %s: %w", addr, name, n.name, err)
-	}
-	return nil
-}
-
 // Neighbour reads what Ethernet address the kernel holds for an address; nil when it holds none.
 func (n *Namespace) Neighbour(addr netip.Addr) (net.HardwareAddr, error) {
 	table, err := n.links.NeighList(0, netlink.FAMILY_ALL)

@@ -3,7 +3,6 @@ package netlab
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -49,9 +48,6 @@ func (l *Lab) AddNamespace(name string) (*Namespace, error) {
 
 // Name is the namespace's name for `ip netns exec`, prefix included.
 func (n *Namespace) Name() string { return n.name }
-
-// Path is the file that stands for the namespace.
-func (n *Namespace) Path() string { return filepath.Join(namespaceDir, n.name) }
 
 // Links gives the whole netlink library inside the namespace.
 func (n *Namespace) Links() *netlink.Handle { return n.links }
