@@ -186,7 +186,7 @@ func FuzzGRE(f *testing.F) {
 			}
 			return
 		}
-		if nf == FaultNone != (g.HasKey() && !g.HasChecksum() && !g.HasSequence() && g.Protocol() == EtherTypeTEB) {
+		if nf == FaultNone != (g.Flags() == NVGREFlags && g.Protocol() == EtherTypeTEB) {
 			t.Fatalf("NVGRE: %v", nf)
 		}
 		fields := g.Fields()

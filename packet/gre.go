@@ -39,7 +39,6 @@ const (
 	// Bits 1, 4 and 5 were RFC 1701's: a receiver that does not implement it must discard a packet that sets them. Bits 6
 	// to 12 must be ignored (RFC 2784, section 2.3; RFC 2890 took bits 2 and 3).
 	greMustBeZero uint16 = 0x4c00
-	greIgnored    uint16 = 0x03f8
 )
 
 // NVGREFlags are the first two bytes of every NVGRE header.
@@ -149,10 +148,11 @@ func (f *GREFields) Encode(b []byte) int {
 // NVGRE views a header and the inner frame behind it.
 type NVGRE []byte
 
-// CheckNVGRE validates an NVGRE header (RFC 7637, section 3.2). Whether the VSID is reserved or known is the caller's
+// CheckNVGRE validates an NVGRE header (RFC 7637, section 3.2). Reserved bits that GRE has a receiver ignore are refused:
+// NVGRE gives them no meaning, so whatever sets them is not NVGRE. Whether the VSID is reserved or known is the caller's
 // question.
 func CheckNVGRE(b []byte) (NVGRE, Fault) {
-	if len(b) >= NVGRELen && binary.BigEndian.Uint32(b)&^(uint32(greIgnored)<<16) == uint32(NVGREFlags)<<16|uint32(EtherTypeTEB) {
+	if len(b) >= NVGRELen && binary.BigEndian.Uint32(b) == uint32(NVGREFlags)<<16|uint32(EtherTypeTEB) {
 		return NVGRE(b), FaultNone
 	}
 	return nil, nvgreFault(b)

@@ -103,7 +103,7 @@ func TestNVGRERefused(t *testing.T) {
 		want        Fault
 	}{
 		{"no inner frame is not the header's fault", "2000 6558 0017710a", FaultNone},
-		{"bits to ignore", "23f8 6558 0017710a", FaultNone},
+		{"bits that GRE ignores", "23f8 6558 0017710a", FaultFlags},
 		{"empty", "", FaultTruncated},
 		{"key cut off", "2000 6558 001771", FaultTruncated},
 		{"no key", "0000 6558 0017710a", FaultFlags},
