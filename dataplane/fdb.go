@@ -164,7 +164,7 @@ func (t *fdb) list(now int64) []LearnedMAC {
 		s := &t.slots[i]
 		if k := s.mac.Load(); k&fdbUsed != 0 {
 			all = append(all, LearnedMAC{Bridge: s.bridge.Load(), MAC: packet.MACFromUint64(k), Port: s.port.Load(),
-				Age: time.Duration(now - s.used.Load())})
+				Age: time.Duration(max(now-s.used.Load(), 0))}) // a worker's clock may be ahead
 		}
 	}
 	return all

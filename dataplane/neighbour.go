@@ -138,7 +138,7 @@ func (n *neighbours) list(now int64) []Neighbour {
 		}
 		nb := Neighbour{Uplink: e.uplink(), Addr: packet.AddrFrom4(e.addr()), MAC: packet.MACFromUint64(e.mac.Load())}
 		if c := e.confirmed.Load(); c != 0 {
-			nb.Age = time.Duration(now - c)
+			nb.Age = time.Duration(max(now-c, 0)) // a worker's clock may be ahead
 		}
 		nb.State = e.state(now)
 		all = append(all, nb)
