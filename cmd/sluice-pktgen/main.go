@@ -52,9 +52,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sluice-pktgen: %v; see %s --help\n", err, cmd.CommandPath())
 		return exitUsage
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
 	fmt.Fprintf(stderr, "sluice-pktgen: %v\n", err)
 	return exitFailed
 }
+
+var errInterrupted = errors.New("interrupted")
 
 const rootHelp = `sluice-pktgen makes traffic of profiles, and measures what a switch does with it.
 

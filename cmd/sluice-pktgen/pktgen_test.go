@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/peer"
 )
 
 // asProgram makes the test binary be the program itself: it starts itself again, off the measured core and as contender.
@@ -114,6 +116,19 @@ func needRoot(t *testing.T) {
 	}
 }
 
+func needMemory(t *testing.T, mb int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/meminfo")
+	require.NoError(t, err)
+	kb := 0
+	for line := range strings.Lines(string(text)) {
+		_, _ = fmt.Sscanf(line, "MemAvailable: %d", &kb) // other lines leave it as it is
+	}
+	if kb>>10 < mb {
+		t.Skipf("needs %d MiB of free memory for hugepages, there are %d", mb, kb>>10)
+	}
+}
+
 // leftovers are what a run must not leave behind.
 func leftovers(t *testing.T) []string {
 	var all []string
@@ -156,6 +171,7 @@ func TestWorkerAndSpin(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	needRoot(t)
+	needMemory(t, 2*peer.OpenVSwitchMemoryMB)
 	before := leftovers(t)
 	dir := t.TempDir()
 	out, err := program("compare", "-d", dir, "--rounds", "1", "--seconds", "0.2", "--warmup", "10ms", "--core", "0",
@@ -180,6 +196,7 @@ func TestCompare(t *testing.T) {
 // A person who has seen enough keeps what there is, and the machine is as it was.
 func TestInterruptedCompareKeepsWhatItHas(t *testing.T) {
 	needRoot(t)
+	needMemory(t, 2*peer.OpenVSwitchMemoryMB)
 	before := leftovers(t)
 	dir := t.TempDir()
 	cmd := program("compare", "-d", dir, "--core", "0", "--seconds", "0.2", "--only", "sluice", "--rounds", "1000", "--warmup", "10ms")
@@ -196,5 +213,6 @@ func TestInterruptedCompareKeepsWhatItHas(t *testing.T) {
 	assert.True(t, strings.HasPrefix(r.Partial, "interrupted in round "), r.Partial)
 	assert.NotEmpty(t, r.Scenarios[0].Samples("sluice"))
 	assert.Contains(t, out.String(), "PARTIAL: interrupted in round")
+	assert.Contains(t, out.String(), "sluice-pktgen: interrupted\n")
 	assert.Equal(t, before, leftovers(t))
 }
