@@ -147,6 +147,9 @@ func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
 			it := &w.plain[plain] // field by field, as in packet.ParsePlain
 			it.p, it.a, it.tos, it.flowID, it.i = p, a, meta[i].TOS, uint8(hashes[i]>>56), uint8(i)
 			plain++
+		case a.kind == actForward && a.flags&(flagRewrites&^flagDecap) == 0 && p.PktLen <= uint32(a.maxLen) &&
+			(a.flags&flagDecap == 0 || w.outer[i].tos&packet.ECNMask == meta[i].TOS&packet.ECNMask):
+			w.send(q.port, a.out, p) // not a byte changes
 		default:
 			w.execute(q, p, i, a)
 		}

@@ -9,6 +9,9 @@ import (
 // classifyUplink looks at a frame from the fabric: NVGRE for this host is decapsulated and its inner frame parsed, ping
 // and ARP for a provider address are answered, and everything else belongs to the ports that are not virtualised.
 func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass {
+	if w.decapsulatePlain(q, p, i) {
+		return classFlow
+	}
 	data := p.Data()
 	if q.count == 0 || len(data) < outerLen-8 || packet.MAC(data[:6]) != q.mac {
 		return w.classify(q, p, i, q.scope)
@@ -53,6 +56,38 @@ func (w *worker) refuse(q *rxQueue, p *packet.Packet, r Reason) frameClass {
 
 // nvgreFlags are C=0 K=1 S=0, all reserved bits and the version 0 (RFC 7637, section 3.2).
 const nvgreFlags = 0x2000
+
+// decapsulatePlain is the way of most packets: NVGRE for this host, without tag or IP options outside, around what
+// packet.ParsePlain reads. It reports false, having changed nothing that counts, for all others and for everything
+// malformed, which the general way decides about.
+func (w *worker) decapsulatePlain(q *rxQueue, p *packet.Packet, i int) bool {
+	data := p.Data()
+	if p.NbSegs != 1 || len(data) < outerLen {
+		return false
+	}
+	h := (*[outerLen]byte)(data)
+	total := int(binary.BigEndian.Uint16(h[outerTotOff:]))
+	if binary.BigEndian.Uint32(h[12:]) != packet.EtherTypeIPv4<<16|0x45<<8|uint32(h[outerTOSOff]) || h[outerIPOff+9] != packet.ProtoGRE ||
+		binary.BigEndian.Uint16(h[outerIPOff+6:])&0x3fff != 0 || total > len(data)-outerIPOff || total < outerLen-outerIPOff ||
+		binary.BigEndian.Uint32(h[outerGREOff:]) != nvgreFlags<<16|packet.EtherTypeTEB || packet.MAC(h[:6]) != q.mac {
+		return false
+	}
+	vsid, src := binary.BigEndian.Uint32(h[outerKeyOff:])>>8, binary.BigEndian.Uint32(h[outerSrcOff:])
+	if !packet.ValidVSID(vsid) || src == 0 || !q.ownsPA(binary.BigEndian.Uint32(h[outerDstOff:])) || !packet.IPv4(h[outerIPOff:outerGREOff]).ChecksumOK() {
+		return false
+	}
+	hash, ok := packet.ParsePlain(data[outerLen:outerIPOff+total], packet.NVGREScope(vsid), q.flows.seed, &w.meta[i])
+	if !ok {
+		return false
+	}
+	o := &w.outer[i] // field by field, as in packet.ParsePlain
+	o.src, o.vsid, o.tos = src, vsid, h[outerTOSOff]
+	w.hash[i] = hash
+	inner := uint16(total - (outerLen - outerIPOff))
+	p.DataOff += outerLen
+	p.DataLen, p.PktLen = inner, uint32(inner)
+	return true
+}
 
 // decapsulate checks the GRE header and cuts the packet down to its inner frame: what lies beyond the outer IP length is
 // padding of the link. The checks that need policy follow in the guard layer, or by the known flow's outer source.
