@@ -99,7 +99,7 @@ func TestUntouchedFlowsAreDecidedAlike(t *testing.T) {
 		cells [2]uint16
 	}
 	now := vary(rng, 2)
-	for range 150 {
+	for range 60 {
 		r.publish(now)
 		var all []decided
 		for range 3000 {
@@ -122,8 +122,8 @@ func TestUntouchedFlowsAreDecidedAlike(t *testing.T) {
 			require.Equal(t, d.act, f.act, "in %d, %s > %s, %s > %s, vsid %d from %s", f.in, f.srcMAC, f.dstMAC, f.src, f.dst, f.vsid, f.outerSrc)
 		}
 	}
-	require.Greater(t, kept, 50000)
-	require.Greater(t, moved, 5000)
+	require.Greater(t, kept, 20000)
+	require.Greater(t, moved, 2000)
 	t.Logf("%d kept, %d moved", kept, moved)
 }
 

@@ -52,7 +52,7 @@ func TestIsolationOfSpoiltFrames(t *testing.T) {
 		{0, 0x15, 0x5d, 0, 1, 5}, {0, 0x15, 0x5d, 0, 1, 6}, {0, 0x15, 0x5d, 0, 0x0b, 5}, {0, 0x15, 0x5d, 0, 0x0b, 7}, {2, 0x15, 0x5d, 0, 0, 1}, {2, 0xaa, 0, 0, 0, 1}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 	ports := []string{"up0", "red-vm1", "red-vm2", "red-db0", "blue-vm1", "acc1", "acc2", "thru"}
 	came := map[string]int{}
-	for range 20000 {
+	for range 8000 {
 		f := append([]byte(nil), seeds[rng.IntN(len(seeds))]...)
 		for range rng.IntN(3) {
 			at := []int{0, 6, 12, 14, 26, 30, 42, 48, 68, 72, rng.IntN(len(f))}[rng.IntN(11)]
@@ -80,7 +80,7 @@ func TestIsolationOfSpoiltFrames(t *testing.T) {
 		}
 	}
 	for _, owner := range []string{"red", "blue", "bridged"} {
-		require.Greater(t, came[owner], 100, owner)
+		require.Greater(t, came[owner], 50, owner)
 	}
 	r.balanced()
 }

@@ -62,7 +62,7 @@ func TestStress(t *testing.T) {
 	}
 	policies := stressPolicies(r)
 	rng := rand.New(rand.NewPCG(3, 3))
-	for round := range 24 {
+	for round := range 16 {
 		c := r.parse(policies[rng.IntN(len(policies))])
 		_, there := r.devs["acc2"]
 		want := c.Vport("acc2") != nil
