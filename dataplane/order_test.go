@@ -78,3 +78,48 @@ func TestWorkerSendsBeforeItSleeps(t *testing.T) {
 	default:
 	}
 }
+
+// A flow keeps its order while the policy changes under it and its next hop is forgotten and found again.
+func TestFlowKeepsItsOrder(t *testing.T) {
+	r := newRig(t, 2)
+	r.resolve()
+	policies := stressPolicies(r)
+	next := uint16(0)
+	r.devs["red-vm1"].SetSource(0, func(p *packet.Packet) bool {
+		f := frames.Patch(numbered(0), 18, byte(next>>8), byte(next)) // a VM's own checksum is not looked at
+		next++
+		return p.Append(len(f)) && copy(p.Data(), f) == len(f)
+	})
+	seen, last := 0, -1
+	check := func() {
+		for _, f := range r.devs["up0"].Sent() {
+			if binary.BigEndian.Uint16(f[12:]) != packet.EtherTypeIPv4 {
+				continue
+			}
+			id := int(binary.BigEndian.Uint16(f[42+18:]))
+			if last >= 0 {
+				require.Less(t, (id-last)&0xffff, 0x8000, "%d after %d", id, last)
+				require.NotEqual(t, last, id)
+			}
+			last = id
+			seen++
+		}
+	}
+	mac, err := packet.ParseMAC(hostBMAC)
+	require.NoError(t, err)
+	hop := r.sw.neighbours.find(r.index.byName["up0"], 172<<24|16<<16|1<<8|2)
+	for round := range 300 {
+		r.publish(r.parse(policies[[]int{0, 2, 3}[round%3]])) // none moves the target
+		if round%4 == 0 {
+			hop.mac.Store(0)
+			check()
+			hop.confirm(mac, r.sw.clock())
+		}
+		check()
+	}
+	r.devs["red-vm1"].SetSource(0, nil)
+	r.idle()
+	check()
+	require.Greater(t, seen, 1000)
+	r.balanced()
+}

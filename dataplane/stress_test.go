@@ -43,7 +43,7 @@ func TestStress(t *testing.T) {
 	devs := make([]*memport.Device, len(ports))
 	for i, name := range ports {
 		devs[i] = r.devs[name]
-		devs[i].SetTxLimit(16) // some sends are rejected
+		devs[i].SetTxLimit(2) // some sends are rejected
 	}
 	var group sync.WaitGroup
 	for n := range uint64(2) {
