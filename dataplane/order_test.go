@@ -108,7 +108,7 @@ func TestFlowKeepsItsOrder(t *testing.T) {
 	mac, err := packet.ParseMAC(hostBMAC)
 	require.NoError(t, err)
 	hop := r.sw.neighbours.find(r.index.byName["up0"], 172<<24|16<<16|1<<8|2)
-	for round := range 300 {
+	for round := range 100 {
 		r.publish(r.parse(policies[[]int{0, 2, 3}[round%3]])) // none moves the target
 		if round%4 == 0 {
 			hop.mac.Store(0)
@@ -120,6 +120,6 @@ func TestFlowKeepsItsOrder(t *testing.T) {
 	r.devs["red-vm1"].SetSource(0, nil)
 	r.idle()
 	check()
-	require.Greater(t, seen, 1000)
+	require.Greater(t, seen, 500)
 	r.balanced()
 }
