@@ -25,8 +25,11 @@ func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass 
 		return w.classify(q, p, i, q.scope)
 	}
 	header, total := int(ip[0]&0xf)*4, int(binary.BigEndian.Uint16(ip[2:]))
-	if ip[0]>>4 != 4 || header < 20 || header > len(ip) || total < header || total > int(p.PktLen)-l2 {
+	if ip[0]>>4 != 4 || header < 20 || total < header || total > int(p.PktLen)-l2 {
 		return w.refuse(q, p, ReasonOuterHeader)
+	}
+	if header > len(ip) {
+		return w.refuse(q, p, shortOf(p, ReasonOuterHeader))
 	}
 	if packet.Checksum(ip[:header], 0) != 0 {
 		return w.refuse(q, p, ReasonOuterChecksum)
@@ -52,6 +55,14 @@ func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass 
 func (w *worker) refuse(q *rxQueue, p *packet.Packet, r Reason) frameClass {
 	w.discard(q.port, p, r)
 	return classDone
+}
+
+// shortOf tells a header that goes on in the next segment from one that is cut off, which is counted under r.
+func shortOf(p *packet.Packet, r Reason) Reason {
+	if p.NbSegs > 1 {
+		return reasonOf(packet.ErrSegments)
+	}
+	return r
 }
 
 // nvgreFlags are C=0 K=1 S=0, all reserved bits and the version 0 (RFC 7637, section 3.2).
@@ -93,8 +104,11 @@ func (w *worker) decapsulatePlain(q *rxQueue, p *packet.Packet, i int) bool {
 // padding of the link. The checks that need policy follow in the guard layer, or by the known flow's outer source.
 func (w *worker) decapsulate(q *rxQueue, p *packet.Packet, i, l2, header, total int) frameClass {
 	ip := p.Data()[l2:]
-	if len(ip) < header+8 || total < header+8 {
+	if total < header+8 {
 		return w.refuse(q, p, ReasonOuterHeader)
+	}
+	if len(ip) < header+8 {
+		return w.refuse(q, p, shortOf(p, ReasonOuterHeader))
 	}
 	gre := ip[header : header+8]
 	if binary.BigEndian.Uint16(gre) != nvgreFlags {
