@@ -21,6 +21,13 @@ func TestNoAllocations(t *testing.T) {
 			f := IPv4Fields{TTL: 64, Proto: ProtoGRE, TotalLen: 42, Src: 1, Dst: 2}
 			f.Encode(buf)
 		},
+		"rewrite": func() {
+			to := MakeAddrPair(3, 4)
+			delta := ChecksumDelta(ip4.Addrs(), to)
+			RewriteTransport(ip4.Payload(), ip4.Proto(), ip4.Addrs(), to, delta)
+			ip4.SetAddrs(to, delta)
+			ip4.NamesAddresses()
+		},
 		"ARP":       func() { EncodeARP(buf, ARPReply, macA, 1, macB, 2); _, _ = CheckARP(buf) },
 		"ICMP":      func() { EncodeICMPFragNeeded(buf, 1458, ip4); MayAnswerIPv4(ip4) },
 		"too big":   func() { EncodeICMPv6Error(buf, ip6.Src(), ip6.Dst(), ICMPv6PacketTooBig, 0, 1458, ip6) },

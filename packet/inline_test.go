@@ -34,6 +34,7 @@ var inlined = strings.Fields(`
 	CheckICMPv6 ICMPv6.Type ICMPv6.Code ICMPv6.Checksum ICMPv6.ID ICMPv6.Seq ICMPv6.MTU ICMPv6.Payload ICMPv6.IsError
 	NeighborSolicit.Target NeighborAdvert.Target NeighborAdvert.Flags
 	IsMulticast6 IsLinkLocal6 IsUnspecified6 SolicitedNode MulticastMAC6
+	MakeAddrPair IPv4.Addrs IPv4.SetAddrs ApplyDelta ApplyDeltaUDP
 	UpdateChecksum16 UpdateChecksum32 FoldChecksum PseudoSum4
 	ECNEncap ECNDecap SetECN4 SetECN6 NextOption
 `)

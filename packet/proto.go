@@ -8,6 +8,7 @@ const (
 	ProtoIPv4     uint8 = 4
 	ProtoTCP      uint8 = 6
 	ProtoUDP      uint8 = 17
+	ProtoDCCP     uint8 = 33
 	ProtoIPv6     uint8 = 41
 	ProtoRouting  uint8 = 43 // IPv6 routing header
 	ProtoFragment uint8 = 44 // IPv6 fragment header
