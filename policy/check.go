@@ -54,6 +54,7 @@ func check(c *Config, d *decoder) {
 		k.peer(&c.Hosts[i])
 	}
 	k.records()
+	k.rewritten()
 }
 
 // problem points at a field of an object.
@@ -268,6 +269,9 @@ func (k *checker) attachment(v *VportConfig) {
 	if v.has("addresses") && !virtual {
 		k.problem(v, "addresses", "addresses are of a subnet, and the vport has none",
 			"leave them out: the network behind the uplink gives addresses")
+	}
+	if v.has("providerAddresses") && !virtual {
+		k.problem(v, "providerAddresses", "providerAddresses stand for addresses in a subnet, and the vport has none", "leave them out")
 	}
 }
 

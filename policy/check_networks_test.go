@@ -107,11 +107,8 @@ func TestNetworks(t *testing.T) {
 		{"no unicast", edits{"10.0.1.0/24", "224.0.1.0/24"}, []string{
 			"14: subnet red-db: prefix 224.0.1.0/24 holds no addresses for VMs (use a unicast prefix, for example 10.0.0.0/24 or 2001:db8:1::/64)",
 		}},
-		{"rewrite", edits{"prefix: 10.0.1.0/24", "prefix: 10.0.1.0/24, method: rewrite"}, []string{
-			"14: subnet red-db: method rewrite is not offered by this version (use nvgre, or leave the key out)",
-		}},
 		{"method", edits{"prefix: 10.0.1.0/24", "prefix: 10.0.1.0/24, method: vxlan"}, []string{
-			`14: subnet red-db: method is "vxlan" (use nvgre)`,
+			`14: subnet red-db: method is "vxlan" (use nvgre or rewrite)`,
 		}},
 		{"RDID twice", edits{"name: red\n", "name: red\n    rdid: 5\n", "name: blue\n", "name: blue\n    rdid: 5\n"}, []string{
 			"19: network blue: rdid 5 is also that of network red (line 11) (give each network its own)",

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -21,6 +22,9 @@ type macHolder struct {
 	holder
 	host string // "" on this host
 }
+
+// anyHost stands for a host that the record does not tell.
+const anyHost = "any"
 
 func newSubnetScope(s *SubnetConfig, n *NetworkConfig) *subnetScope {
 	return &subnetScope{subnet: s, network: n, cas: map[netip.Addr]holder{}, macs: map[packet.MAC]macHolder{},
@@ -50,9 +54,12 @@ func (s *subnetScope) addRecord(k *checker, r *RecordConfig) {
 		return
 	}
 	host := k.hostOf(r.PA)
+	if host != "" && cmp.Or(r.Method, s.subnet.Method) != MethodNVGRE {
+		host = anyHost // the address is the VM's own and does not tell
+	}
 	other, double := s.macs[r.MAC]
 	switch {
-	case double && (other.host == "" || other.host != host && host != ""):
+	case double && (other.host == "" || other.host != host && host != "" && host != anyHost && other.host != anyHost):
 		k.problem(r, "mac", fmt.Sprintf("mac %s is also that of %s in subnet %s", r.MAC, other, s.subnet.Name),
 			"give each VM its own")
 		return

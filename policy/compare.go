@@ -34,11 +34,13 @@ type Delta struct {
 	Addrs []AddrKey
 	// MACs are the Ethernet addresses of which the same is true.
 	MACs []MACKey
+	// PAs are the provider addresses of rewritten VMs of which the same is true.
+	PAs []packet.Addr
 }
 
 // Empty reports that nothing decided so far is touched.
 func (d *Delta) Empty() bool {
-	return !d.All && len(d.Ports) == 0 && len(d.Addrs) == 0 && len(d.MACs) == 0
+	return !d.All && len(d.Ports) == 0 && len(d.Addrs) == 0 && len(d.MACs) == 0 && len(d.PAs) == 0
 }
 
 // Compare finds what changed from prev to next. It costs the ports plus the records of those subnets that the two
@@ -51,7 +53,7 @@ func Compare(prev, next *Snapshot) Delta {
 		return Delta{All: true}
 	}
 	c := comparison{prev: prev, next: next, ports: map[uint32]bool{}, addrs: map[AddrKey]bool{}, macs: map[MACKey]bool{},
-		acls: map[[2]*ACL]bool{}}
+		pas: map[packet.Addr]bool{}, acls: map[[2]*ACL]bool{}}
 	if !c.comparePorts() {
 		return Delta{All: true}
 	}
@@ -79,7 +81,7 @@ func sameFrame(prev, next *Snapshot) bool {
 
 // sameSubnetHead compares all of a subnet but its records. Names take no part in decisions.
 func sameSubnetHead(a, b *Subnet) bool {
-	return a == b || a.Index == b.Index && a.VSID == b.VSID && a.RDID == b.RDID &&
+	return a == b || a.Index == b.Index && a.VSID == b.VSID && a.RDID == b.RDID && a.Rewrite == b.Rewrite &&
 		a.Prefix4 == b.Prefix4 && a.Prefix6 == b.Prefix6 && a.Gateway4 == b.Gateway4 && a.Gateway6 == b.Gateway6
 }
 
@@ -113,7 +115,7 @@ func (c *comparison) sameACL(prev, next uint32) bool {
 
 // sameRecord compares what two records of subnets with the same head say.
 func sameRecord(a, b *Record) bool {
-	return a.CA == b.CA && a.MAC == b.MAC && a.PA == b.PA && a.Port == b.Port
+	return a.CA == b.CA && a.MAC == b.MAC && a.PA == b.PA && a.Port == b.Port && a.Rewrite == b.Rewrite
 }
 
 type comparison struct {
@@ -121,6 +123,7 @@ type comparison struct {
 	ports      map[uint32]bool
 	addrs      map[AddrKey]bool
 	macs       map[MACKey]bool
+	pas        map[packet.Addr]bool
 	acls       map[[2]*ACL]bool // whether two lists of rules decide alike
 }
 
@@ -187,6 +190,9 @@ func (c *comparison) note(s *Subnet, r *Record) {
 		c.addrs[AddrKey{s.RDID, r.CA}] = true
 	}
 	c.macs[MACKey{s.VSID, r.MAC}] = true
+	if r.Rewrite {
+		c.pas[r.PA] = true
+	}
 }
 
 // touchesNextHop reports whether a noted address is the next hop of a route; both snapshots have the same routes. A flow
@@ -210,10 +216,15 @@ func (c *comparison) delta() Delta {
 	return Delta{
 		Ports: slices.Sorted(maps.Keys(c.ports)),
 		Addrs: slices.SortedFunc(maps.Keys(c.addrs), func(a, b AddrKey) int {
-			return cmp.Or(cmp.Compare(a.RDID, b.RDID), cmp.Compare(a.Addr.Hi, b.Addr.Hi), cmp.Compare(a.Addr.Lo, b.Addr.Lo))
+			return cmp.Or(cmp.Compare(a.RDID, b.RDID), compareAddr(a.Addr, b.Addr))
 		}),
+		PAs: slices.SortedFunc(maps.Keys(c.pas), compareAddr),
 		MACs: slices.SortedFunc(maps.Keys(c.macs), func(a, b MACKey) int {
 			return cmp.Or(cmp.Compare(a.VSID, b.VSID), cmp.Compare(a.MAC.Uint64(), b.MAC.Uint64()))
 		}),
 	}
+}
+
+func compareAddr(a, b packet.Addr) int {
+	return cmp.Or(cmp.Compare(a.Hi, b.Hi), cmp.Compare(a.Lo, b.Lo))
 }

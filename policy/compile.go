@@ -70,6 +70,7 @@ func Compile(c *Config, prev *Snapshot, ports PortIndex) (*Snapshot, error) {
 	for i := range c.Networks {
 		for j := range c.Networks[i].Subnets {
 			k.subnets[c.Networks[i].Subnets[j].Name] = uint32(len(k.subnets))
+			k.methods = append(k.methods, c.Networks[i].Subnets[j].Method)
 		}
 	}
 	k.uplinks(ports)
@@ -94,6 +95,7 @@ type compiler struct {
 	out     Snapshot
 	index   map[string]uint32 // of uplinks and vports
 	subnets map[string]uint32 // index by name
+	methods []string          // of subnets
 	records map[string][]Record
 
 	vportACLs map[string]uint32 // index of the rules by vport
@@ -179,13 +181,16 @@ func (k *compiler) vports() error {
 
 // localRecords makes a record for each address of a vport, one of layer 2 only when it has none.
 func (k *compiler) localRecords(v *VportConfig) {
-	r := Record{MAC: v.MAC, Port: k.index[v.Name], Subnet: k.subnets[v.Subnet]}
+	pas := v.ProviderAddresses
 	addresses := v.Addresses
 	if len(addresses) == 0 {
 		addresses = []netip.Addr{{}}
 	}
 	for _, a := range addresses {
-		r.CA = packet.AddrFromNetip(a)
+		r := Record{CA: packet.AddrFromNetip(a), MAC: v.MAC, Port: k.index[v.Name], Subnet: k.subnets[v.Subnet]}
+		if a.Is4() && len(pas) > 0 {
+			r.PA, r.Rewrite, pas = packet.AddrFromNetip(pas[0]), true, pas[1:]
+		}
 		k.records[v.Subnet] = append(k.records[v.Subnet], r)
 	}
 }
@@ -217,7 +222,8 @@ func (k *compiler) remoteRecords() error {
 			return fmt.Errorf("%s: subnet %s is not defined", r.label(), r.Subnet)
 		}
 		k.records[r.Subnet] = append(k.records[r.Subnet], Record{CA: packet.AddrFromNetip(r.CA), MAC: r.MAC,
-			PA: packet.AddrFromNetip(r.PA), Port: NoIndex, Subnet: subnet})
+			PA: packet.AddrFromNetip(r.PA), Port: NoIndex, Subnet: subnet,
+			Rewrite: cmp.Or(r.Method, k.methods[subnet]) == MethodRewrite})
 	}
 	return nil
 }
@@ -246,7 +252,7 @@ func (k *compiler) networks() error {
 
 // subnet compiles a subnet, or finds that the one of the previous snapshot says the same.
 func (k *compiler) subnet(c *SubnetConfig, rdid uint32) *Subnet {
-	head := Subnet{Index: k.subnets[c.Name], Name: c.Name, VSID: c.VSID, RDID: rdid,
+	head := Subnet{Index: k.subnets[c.Name], Name: c.Name, VSID: c.VSID, RDID: rdid, Rewrite: c.Method == MethodRewrite,
 		Prefix4: PrefixFrom(c.Prefix), Prefix6: PrefixFrom(c.Prefix6),
 		Gateway4: packet.AddrFromNetip(gatewayOf(c.Prefix)), Gateway6: packet.AddrFromNetip(gatewayOf(c.Prefix6))}
 	records := k.records[c.Name]

@@ -94,19 +94,21 @@ func (d UplinkDevice) String() string {
 // VportConfig is a VM's port. It has either a Subnet, or an Uplink with a VLAN or PassThrough.
 type VportConfig struct {
 	source
-	Name        string
-	Device      VportDevice
-	Queues      int
-	MAC         packet.MAC
-	MTU         int // largest IP packet, bytes
-	Subnet      string
-	Addresses   []netip.Addr // customer addresses; none: layer 2 only
-	Uplink      string
-	VLAN        uint16 // access VLAN; 0: none
-	PassThrough bool
-	Trunk       []uint16 // VLANs that a pass-through vport sees tagged
-	ACLs        []ACLConfig
-	ACLList     string // instead of ACLs: the name of a list of them
+	Name      string
+	Device    VportDevice
+	Queues    int
+	MAC       packet.MAC
+	MTU       int // largest IP packet, bytes
+	Subnet    string
+	Addresses []netip.Addr // customer addresses; none: layer 2 only
+	// ProviderAddresses are the VM's own in the fabric: one for each IPv4 entry of Addresses, in their order.
+	ProviderAddresses []netip.Addr
+	Uplink            string
+	VLAN              uint16 // access VLAN; 0: none
+	PassThrough       bool
+	Trunk             []uint16 // VLANs that a pass-through vport sees tagged
+	ACLs              []ACLConfig
+	ACLList           string // instead of ACLs: the name of a list of them
 }
 
 // VportDevice says what a vport is towards the VM.
@@ -187,11 +189,14 @@ type SubnetConfig struct {
 	VSID    uint32
 	Prefix  netip.Prefix // IPv4; invalid without one
 	Prefix6 netip.Prefix // IPv6; invalid without one
-	Method  string       // MethodNVGRE
+	Method  string       // MethodNVGRE, MethodRewrite
 }
 
-// MethodNVGRE is how packets of a subnet cross the fabric.
-const MethodNVGRE = "nvgre"
+// How packets of a subnet cross the fabric.
+const (
+	MethodNVGRE   = "nvgre"   // inside others, between the provider addresses of the hosts (RFC 7637)
+	MethodRewrite = "rewrite" // with their addresses replaced by provider addresses of the VMs
+)
 
 // RouteConfig is an extra customer route. Exactly one of NextHop and Gateway is set.
 type RouteConfig struct {
@@ -217,7 +222,8 @@ type RecordConfig struct {
 	Subnet string
 	CA     netip.Addr // invalid: layer 2 only
 	MAC    packet.MAC
-	PA     netip.Addr
+	PA     netip.Addr // of the VM's host, or by MethodRewrite of the VM itself
+	Method string     // empty: that of the subnet
 }
 
 // Uplink finds an uplink by name, nil without one.

@@ -41,6 +41,7 @@ var Defaults = []Default{
 	{"aclLists.rules.protocol", "any", "as for vports.acls"},
 	{"networks.rdid", "", "derived from the network's name, the same on every host"},
 	{"networks.subnets.method", "nvgre", "how packets cross the fabric"},
+	{"records.method", "", "that of the subnet"},
 	{"networks.routes.metric", "0", "of equal prefixes the lowest metric wins"},
 }
 

@@ -67,7 +67,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"vports.uplink", "vports.vlan", "vports.passThrough", "vports.trunk", "vports.acls", "vports.aclList", "networks.subnets", "networks.routes",
 		"networks.subnets.prefix", "networks.subnets.prefix6", "networks.routes.nextHop", "networks.routes.gateway",
 		"networks.routes.subnet", "records.ca", "uplinks.device.pci", "uplinks.device.driver", "uplinks.device.interface",
-		"uplinks.device.devargs",
+		"uplinks.device.devargs", "vports.providerAddresses",
 	}
 	for _, list := range []string{"vports.acls.", "aclLists.rules."} {
 		for _, key := range []string{"remote", "remoteMAC", "local", "remotePort", "localPort", "etherType"} {

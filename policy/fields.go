@@ -95,6 +95,7 @@ func vportFields(p *VportConfig) []field {
 		{"mtu", number(&p.MTU, minMTU, maxMTU), ""},
 		{"subnet", name(&p.Subnet), ""},
 		{"addresses", list(&p.Addresses, address), ""},
+		{"providerAddresses", list(&p.ProviderAddresses, providerAddress), ""},
 		{"uplink", name(&p.Uplink), ""},
 		{"vlan", number(&p.VLAN, 1, maxVLAN), ""},
 		{"passThrough", boolean(&p.PassThrough), ""},
@@ -146,7 +147,7 @@ func subnetFields(s *SubnetConfig) []field {
 		{"vsid", vsid(&s.VSID), fmt.Sprintf("give it an id of its own, %d to %d", packet.MinVSID, packet.MaxVSID)},
 		{"prefix", network(&s.Prefix, false), ""},
 		{"prefix6", network(&s.Prefix6, false), ""},
-		{"method", method(&s.Method), ""},
+		{"method", choice(&s.Method, methods...), ""},
 	}
 }
 
@@ -173,6 +174,7 @@ func recordFields(r *RecordConfig) []field {
 		{"ca", address(&r.CA), ""},
 		{"mac", hardwareAddr(&r.MAC), "give the address of the VM"},
 		{"pa", providerAddress(&r.PA), "give the provider address of the VM's host"},
+		{"method", choice(&r.Method, methods...), ""},
 	}
 }
 
@@ -195,6 +197,7 @@ func checked(dst *string, problem func(string) (what, remedy string)) reader {
 var (
 	logLevels  = []string{"debug", "info", "warn", "error"}
 	logFormats = []string{"text", "json"}
+	methods    = []string{MethodNVGRE, MethodRewrite}
 )
 
 // maxSocketLen is what sockaddr_un holds, less the final zero.
@@ -311,16 +314,5 @@ func vportDriver(dst *string) reader {
 		default:
 			choice(dst, DriverTap)(v)
 		}
-	}
-}
-
-// method reads how a subnet's packets cross the fabric.
-func method(dst *string) reader {
-	return func(v value) {
-		if v.node.Value == "rewrite" {
-			v.fail("rewrite is not offered by this version", "use nvgre, or leave the key out")
-			return
-		}
-		choice(dst, MethodNVGRE)(v)
 	}
 }

@@ -46,9 +46,12 @@ type Port struct {
 type Record struct {
 	CA     packet.Addr // zero in an L2-only record
 	MAC    packet.MAC
-	PA     packet.Addr // provider address of the host; zero when the VM is on this host
+	PA     packet.Addr // Rewrite: of the VM itself; else of its host, zero when it is on this host
 	Port   uint32      // port index of the local vport; NoIndex when remote
 	Subnet uint32      // index into Snapshot.Subnets
+	// Rewrite: CA and PA stand for each other. A remote VM is reached by rewriting instead of NVGRE; a local one may
+	// send to such VMs, and be reached so.
+	Rewrite bool
 }
 
 // Local reports whether the record's VM has a port on this switch.
@@ -81,6 +84,7 @@ type Subnet struct {
 	RDID     uint32 // routing domain, one per VM network
 	Prefix4  Prefix
 	Prefix6  Prefix
+	Rewrite  bool        // the method of records that do not say their own
 	Gateway4 packet.Addr // owned by the switch on every host; zero without an IPv4 prefix
 	Gateway6 packet.Addr // prefix::1; fe80::1 is a gateway too
 	Records  []Record
@@ -89,6 +93,8 @@ type Subnet struct {
 
 	byCA  map[packet.Addr]uint32
 	byMAC map[packet.MAC]uint32
+	byPA  map[packet.Addr]uint32 // of rewritten records
+	own   []uint32               // rewritten records of this host
 }
 
 // NewSubnet indexes records, whose Subnet fields it sets to s.Index. Of several records with one MAC (a VM with several
@@ -98,6 +104,7 @@ func NewSubnet(s Subnet, records []Record) *Subnet {
 	s.byCA = make(map[packet.Addr]uint32, len(records))
 	s.byMAC = make(map[packet.MAC]uint32, len(records))
 	s.LocalPorts = nil
+	s.indexPAs()
 	for i := range records {
 		r := &records[i]
 		r.Subnet = s.Index
@@ -215,6 +222,7 @@ type Snapshot struct {
 	subnetByVSID map[uint32]uint32
 	domainByRDID map[uint32]uint32
 	localPA      map[packet.Addr]uint32
+	vms          map[packet.Addr]vmIndex // by their own provider address
 	paGroup      map[packet.Addr]uint32
 	groups       [][]packet.Addr
 }
@@ -241,16 +249,19 @@ func NewSnapshot(s Snapshot, hosts [][]packet.Addr) *Snapshot {
 			s.paGroup[pa] = uint32(g)
 		}
 	}
+	s.indexVMs()
 	return &s
 }
 
 // WithRecords makes the snapshot that follows s when one subnet, by index, gets other records: what policy that arrives
-// record by record needs. It costs the records of that subnet and one pointer per subnet; all else is shared with s.
+// record by record needs. It costs the records of that subnet, one pointer per subnet, and the rewritten VMs of this
+// host; all else is shared with s.
 func (s *Snapshot) WithRecords(subnet uint32, records []Record) *Snapshot {
 	next := *s
 	next.Revision++
 	next.Subnets = slices.Clone(s.Subnets)
 	next.Subnets[subnet] = NewSubnet(*s.Subnets[subnet], records)
+	next.indexVMs()
 	return &next
 }
 

@@ -78,6 +78,7 @@ func vportsOf(c *Config) []view {
 			prop("mtu", v.MTU, EffectDevice),
 			prop("subnet", v.Subnet, EffectPolicy),
 			prop("addresses", listed(v.Addresses), EffectPolicy),
+			prop("providerAddresses", listed(v.ProviderAddresses), EffectPolicy),
 			prop("uplink", v.Uplink, EffectPolicy),
 			prop("vlan", v.VLAN, EffectPolicy),
 			prop("passThrough", v.PassThrough, EffectPolicy),
@@ -171,7 +172,7 @@ func recordsOf(c *Config) []view {
 			name = r.CA.String()
 		}
 		views[i] = view{name + " of " + r.Subnet,
-			[]property{prop("mac", r.MAC, EffectPolicy), prop("pa", r.PA, EffectPolicy)}}
+			[]property{prop("mac", r.MAC, EffectPolicy), prop("pa", r.PA, EffectPolicy), prop("method", r.Method, EffectPolicy)}}
 	}
 	return views
 }

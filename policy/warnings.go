@@ -56,7 +56,13 @@ func (w *warner) fabricMTU(u *UplinkConfig, mtu int) {
 	for i := range w.c.Networks {
 		for j := range w.c.Networks[i].Subnets {
 			s := &w.c.Networks[i].Subnets[j]
-			if vm := largest[s.Name]; vm+Overhead > mtu {
+			vm, adds := largest[s.Name], overheadOf(s)
+			switch {
+			case vm+adds <= mtu:
+			case adds == 0:
+				w.warn(u, "mtu", fmt.Sprintf("VMs of %s send up to %d bytes; uplink %s carries %d", s.Name, vm, u.Name, mtu),
+					fmt.Sprintf("set its mtu to %d or more, or the VMs' to %d", vm, mtu))
+			default:
 				w.warn(u, "mtu", fmt.Sprintf("VMs of %s send up to %d bytes; NVGRE adds %d; uplink %s carries %d",
 					s.Name, vm, Overhead, u.Name, mtu),
 					fmt.Sprintf("set its mtu to %d or more, or the VMs' to %d", vm+Overhead, mtu-Overhead))
