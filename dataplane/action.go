@@ -11,11 +11,13 @@ import (
 type actionKind uint8
 
 const (
-	actDrop    actionKind = iota
-	actForward            // to a port of this switch, perhaps routed, perhaps with an 802.1Q tag added or taken off
-	actEncap              // into NVGRE and to an uplink
-	actFlood              // to every other port of a bridge
-	actGateway            // to the switch itself: it answers ping
+	actDrop       actionKind = iota
+	actForward               // to a port of this switch, perhaps routed, perhaps with an 802.1Q tag added or taken off
+	actEncap                 // into NVGRE and to an uplink
+	actFlood                 // to every other port of a bridge
+	actGateway               // to the switch itself: it answers ping
+	actRewriteOut            // with provider addresses in place of customer addresses to an uplink
+	actRewriteIn             // with customer addresses again to a port of this switch
 
 	actFree actionKind = 0xff // a slot on the free list of the table
 )
@@ -54,20 +56,22 @@ type action struct {
 	kind     actionKind
 	reason   Reason // of actDrop
 	flags    uint16
-	maxLen   uint16 // longest frame that fits, from its Ethernet header on, after tags and routing
-	mtu      uint16 // what a too-big answer tells the sender
-	out      uint32 // port, or bridge id for actFlood
-	nextHop  uint32 // index in neighbours, of actEncap
-	outerSrc uint32 // flagDecap: the provider address that the flow comes from
-	gateway  uint32 // IPv4 address that ICMP errors come from
-	tag      uint16 // of flagPushTag: the VLAN
-	_        uint16
+	maxLen   uint16     // longest frame that fits, from its Ethernet header on, after tags and routing
+	mtu      uint16     // what a too-big answer tells the sender
+	out      uint32     // port, or bridge id for actFlood
+	nextHop  uint32     // index in neighbours, of actEncap
+	outerSrc uint32     // flagDecap: the provider address that the flow comes from
+	gateway  uint32     // IPv4 address that ICMP errors come from
+	tag      uint16     // of flagPushTag: the VLAN
+	delta    uint16     // of actRewrite*: what the new addresses add to a checksum
 	vsid     uint32     // of the frames on the wire: counters and explanations
 	dstMAC   packet.MAC // of flagRoute
 	srcMAC   packet.MAC // of flagRoute, and of ICMP errors: the router
-	header   [outerLen]byte
-	_        uint16
-	sum      uint32 // of the outer IPv4 header's words, as they stand in header
+	// header is the outer header of actEncap. Of actRewrite* only the Ethernet addresses and the IP addresses count, where
+	// an outer header has them.
+	header [outerLen]byte
+	_      uint16
+	sum    uint32 // of the outer IPv4 header's words, as they stand in header
 }
 
 // actionTable holds the actions of one queue's flows, shared and counted. Index 0 is never used: it marks a free flow
@@ -213,7 +217,7 @@ func (a *action) hash() uint64 {
 	h := uint64(a.kind)<<56 ^ uint64(a.reason)<<48 ^ uint64(a.flags)<<32 ^ uint64(a.out)
 	h = mix(h, uint64(a.nextHop)<<32|uint64(a.outerSrc))
 	h = mix(h, a.dstMAC.Uint64()<<16|uint64(a.maxLen))
-	h = mix(h, uint64(binary.LittleEndian.Uint32(a.header[outerDstOff:])))
+	h = mix(h, binary.LittleEndian.Uint64(a.header[outerSrcOff:]))
 	return mix(h, uint64(a.vsid)<<32|uint64(a.tag))
 }
 

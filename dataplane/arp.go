@@ -22,7 +22,7 @@ func (w *worker) handleARP(q *rxQueue, p *packet.Packet, i int) {
 		w.arpFromFabric(q, p, i, arp, snap)
 	case port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet:
 		w.arpFromVport(q, p, i, arp, snap, port)
-	case port.Attach == policy.AttachPassThrough && m.VID() == 0 && snap.LocalPA(packet.AddrFrom4(arp.SenderIP())) != nil:
+	case port.Attach == policy.AttachPassThrough && m.VID() == 0 && ownedHere(snap, packet.AddrFrom4(arp.SenderIP())):
 		w.discard(q.port, p, ReasonNeighbourSpoof)
 	default:
 		w.asFlow(q, p, i)
@@ -37,7 +37,8 @@ func (w *worker) asFlow(q *rxQueue, p *packet.Packet, i int) {
 }
 
 // arpFromVport is the ARP proxy of virtual subnets: requests are answered from policy and never cross the fabric as
-// broadcasts; unicast ones, such as Linux's confirmations of a neighbour, are carried to their target.
+// broadcasts; unicast ones, such as Linux's confirmations of a neighbour, are carried to their target, or answered too
+// when it is one that only IP reaches.
 func (w *worker) arpFromVport(q *rxQueue, p *packet.Packet, i int, arp packet.ARP, snap *policy.Snapshot, port *policy.Port) {
 	m := &w.meta[i]
 	sub := snap.Subnets[port.Subnet]
@@ -60,11 +61,16 @@ func (w *worker) arpFromVport(q *rxQueue, p *packet.Packet, i int, arp packet.AR
 		}
 		return
 	}
+	r := sub.ByCA(target)
 	if !dst.IsGroup() {
-		w.asFlow(q, p, i)
+		if request && r != nil && r.Rewrite && !r.Local() && r.MAC == dst {
+			w.answerARP(q.port, p, m, r.MAC)
+		} else {
+			w.asFlow(q, p, i)
+		}
 		return
 	}
-	if r := sub.ByCA(target); request && r != nil && !r.Local() && arp.SenderIP() != arp.TargetIP() {
+	if request && r != nil && !r.Local() && arp.SenderIP() != arp.TargetIP() {
 		w.answerARP(q.port, p, m, r.MAC)
 		return
 	}
@@ -112,23 +118,23 @@ func (w *worker) arpFromNVGRE(q *rxQueue, p *packet.Packet, i int, arp packet.AR
 	w.asFlow(q, p, i)
 }
 
-// arpFromFabric keeps the cache of next hops and answers for the uplink's own provider addresses (RFC 826). What is
-// meant for others belongs to the pass-through ports.
+// arpFromFabric keeps the cache of next hops and answers for the uplink's own provider addresses and those of rewritten
+// VMs (RFC 826). What is meant for others belongs to the pass-through ports.
 func (w *worker) arpFromFabric(q *rxQueue, p *packet.Packet, i int, arp packet.ARP, snap *policy.Snapshot) {
 	m := &w.meta[i]
 	sender := arp.SenderIP()
-	if q.ownsPA(sender) && arp.SenderMAC() != q.mac {
+	if q.answersFor(snap, sender) && arp.SenderMAC() != q.mac {
 		w.discard(q.port, p, ReasonAddressConflict)
 		return
 	}
-	if sha := arp.SenderMAC(); sha == m.SrcMAC() && !q.ownsPA(sender) {
+	if sha := arp.SenderMAC(); sha == m.SrcMAC() && !q.answersFor(snap, sender) {
 		if e := w.sw.neighbours.find(q.port, sender); e != nil {
 			e.confirm(sha, w.now)
 		}
 	}
 	dst := m.DstMAC()
 	switch {
-	case arp.Op() == packet.ARPRequest && q.ownsPA(arp.TargetIP()) && (dst == q.mac || dst.IsGroup()):
+	case arp.Op() == packet.ARPRequest && q.answersFor(snap, arp.TargetIP()) && (dst == q.mac || dst.IsGroup()):
 		w.answerARP(q.port, p, m, q.mac)
 	case dst != q.mac && snap.Bridges[policy.BridgeID(q.port, 0)] != nil:
 		w.asFlow(q, p, i)

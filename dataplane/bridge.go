@@ -20,7 +20,7 @@ func forwardBridged(s *Switch, f *newFlow) bool {
 		uplink = f.in
 	case f.srcMAC == f.snap.Port(uplink).MAC:
 		return f.drop(ReasonSourceMACSpoof)
-	case vlan == 0 && f.snap.LocalPA(f.src) != nil: // it could speak as this host to all others; VLANs have addresses of their own
+	case vlan == 0 && ownedHere(f.snap, f.src): // it could speak as this host to all others; VLANs have addresses of their own
 		return f.drop(ReasonSourceAddrSpoof)
 	}
 	if f.dstMAC == f.snap.Port(uplink).MAC {

@@ -108,9 +108,9 @@ func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) fra
 }
 
 // runKnown executes the packets whose flow is known and still valid, and lists the others in w.miss. Most are to be
-// encapsulated and nothing else: they wait for a loop of their own.
+// encapsulated or rewritten and nothing else: they wait for loops of their own.
 func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
-	t, cells, hits, plain := q.flows, &w.sw.epochs, uint64(0), 0
+	t, cells, hits, plain, moved := q.flows, &w.sw.epochs, uint64(0), 0, 0
 	class, meta, hashes := w.class[:len(pkts)], w.meta[:len(pkts)], w.hash[:len(pkts)]
 	for i, p := range pkts {
 		var a *action
@@ -150,6 +150,10 @@ func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
 		case a.kind == actForward && a.flags&(flagRewrites&^flagDecap) == 0 && p.PktLen <= uint32(a.maxLen) &&
 			(a.flags&flagDecap == 0 || w.outer[i].tos&packet.ECNMask == meta[i].TOS&packet.ECNMask):
 			w.send(q.port, a.out, p) // not a byte changes
+		case a.kind >= actRewriteOut && a.flags&flagRewrites == 0 && a.kind <= actRewriteIn:
+			it := &w.moved[moved]
+			it.p, it.a, it.i = p, a, uint8(i)
+			moved++
 		default:
 			w.execute(q, p, i, a)
 		}
@@ -157,6 +161,9 @@ func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
 	t.stats.Hits += hits
 	if plain > 0 {
 		w.encapsulateBurst(q, w.plain[:plain])
+	}
+	if moved > 0 {
+		w.rewriteBurst(q, w.moved[:moved])
 	}
 	return missed
 }
@@ -193,7 +200,7 @@ func (w *worker) runNew(q *rxQueue, p *packet.Packet, i int) {
 	}
 }
 
-// decideFlow asks the layers, remembers their verdict and executes it. What is refused out of NVGRE is not remembered: a
+// decideFlow asks the layers, remembers their verdict and executes it. What is refused from the fabric is not remembered: a
 // forged packet can neither displace the flow of the true sender nor fill the tables. Rules deny only what passed the guard.
 func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[K, P], k *K, i int, p *packet.Packet) {
 	if a := hit(w, q, t, k, i, p); a != nil { // decided by an earlier packet of this burst
@@ -206,7 +213,7 @@ func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[
 	f := &w.fresh
 	w.learn(q, f)
 	known := t.lookup(k, w.hash[i])
-	refused := f.act.kind == actDrop && f.encapsulated && f.act.reason != ReasonACLDenyIn
+	refused := f.act.kind == actDrop && (f.encapsulated || f.rewritten) && f.act.reason != ReasonACLDenyIn
 	if stable && !refused {
 		if id := q.actions.intern(&f.act); id != 0 {
 			if known == nil {

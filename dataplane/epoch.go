@@ -44,6 +44,9 @@ func portCell(port uint32) uint16 { return mixCell(1<<32|uint64(port), 1) }
 // addrCell is the cell of a customer address in a routing domain.
 func addrCell(rdid uint32, a packet.Addr) uint16 { return mixCell(2<<32|uint64(rdid), a.Hi*31+a.Lo) }
 
+// paCell is the cell of a provider address that belongs to a VM.
+func paCell(a packet.Addr) uint16 { return mixCell(5<<32, a.Hi*31+a.Lo) }
+
 // macCell is the cell of an Ethernet address in a layer-2 domain: a VSID, or a bridge.
 func macCell(domain uint32, bridge bool, m packet.MAC) uint16 {
 	kind := uint64(3)

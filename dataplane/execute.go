@@ -18,6 +18,10 @@ func (w *worker) execute(q *rxQueue, p *packet.Packet, i int, a *action) {
 		if w.transform(q, p, i, a) {
 			w.encapsulate(q, p, i, a)
 		}
+	case actRewriteOut, actRewriteIn:
+		if w.transform(q, p, i, a) {
+			w.rewrite(q, p, i, a)
+		}
 	case actFlood:
 		w.flood(q, p, i, a)
 	case actGateway:
@@ -220,16 +224,21 @@ func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
 	h := p.NVGREFront()
 	*h = a.header
 	fillOuter(h, a.sum, size, w.meta[i].TOS, byte(w.hash[i]>>56))
+	w.toNextHop(q.port, a, p)
+}
+
+// toNextHop sends a packet that is complete but for the next hop's MAC to the fabric, or holds it until that is known.
+func (w *worker) toNextHop(in uint32, a *action, p *packet.Packet) {
 	mac := w.sw.neighbours.entries[a.nextHop].mac.Load()
 	if mac == 0 {
-		w.hold(q.port, a, p)
+		w.hold(in, a, p)
 		return
 	}
 	if len(w.held) > 0 {
 		w.releaseHop(a.nextHop, mac) // what waits for it goes first
 	}
-	setNextHop(h, mac)
-	w.send(q.port, a.out, p)
+	setNextHop(p.NVGREFront(), mac)
+	w.send(in, a.out, p)
 }
 
 func setNextHop(h *[outerLen]byte, mac uint64) {

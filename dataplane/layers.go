@@ -20,6 +20,7 @@ type newFlow struct {
 	dstMAC  packet.MAC
 	entropy uint32
 
+	rewritten    bool // came for the provider address of a VM
 	encapsulated bool // came in NVGRE
 	vsid         uint32
 	outerSrc     packet.Addr
@@ -72,10 +73,12 @@ func (f *newFlow) notef(format string, args ...any) { f.note(fmt.Sprintf(format,
 // decide runs the layers over f, whose fields in, meta, src, dst, the MACs and, for NVGRE, vsid and outerSrc are set.
 // stable says that epoch belongs to the verdict; otherwise the policy kept changing, and the flow must not be remembered.
 func (s *Switch) decide(f *newFlow) (epoch uint32, stable bool) {
+	src, dst, srcMAC, dstMAC := f.src, f.dst, f.srcMAC, f.dstMAC // of the packet; guardRewritten puts the VMs' own in place
 	for range 4 {
+		f.src, f.dst, f.srcMAC, f.dstMAC = src, dst, srcMAC, dstMAC
 		snap, learned := s.snap.Load(), s.fdb.version.Load()
 		f.snap, f.port = snap, snap.Port(f.in)
-		f.sub, f.target, f.wire = nil, nil, 0
+		f.sub, f.target, f.wire, f.rewritten = nil, nil, 0, false
 		f.act = action{}
 		f.srcCell = portCell(f.in)
 		f.dstCell = f.srcCell
@@ -100,6 +103,8 @@ func guard(s *Switch, f *newFlow) bool {
 		return guardNVGRE(f)
 	case f.port.Kind == policy.PortVport && f.port.Attach == policy.AttachSubnet:
 		return guardVport(f)
+	case f.forRewrittenVM():
+		return guardRewritten(f)
 	case f.port.Kind == policy.PortNone:
 		return f.drop(ReasonPortGone)
 	}
@@ -227,7 +232,7 @@ func senderFault(f *newFlow, sender *policy.Record) Reason {
 	switch {
 	case sender == nil || f.src == linkLocalRouter:
 		return ReasonUnknownSender
-	case sender.Local() || !f.snap.SameHost(sender.PA, f.outerSrc):
+	case sender.Local() || sender.Rewrite || !f.snap.SameHost(sender.PA, f.outerSrc):
 		return ReasonProviderSpoof
 	case f.srcMAC != f.snap.RouterMAC && (f.srcMAC != sender.MAC || sender.Subnet != f.sub.Index):
 		return ReasonInnerSourceMAC
@@ -242,6 +247,8 @@ func forward(s *Switch, f *newFlow) bool {
 		return forwardBridged(s, f)
 	case f.encapsulated:
 		return deliverNVGRE(f)
+	case f.rewritten:
+		return false // the guard found the VM by its provider address
 	}
 	if f.meta.Tagged {
 		f.act.flags |= flagStripTag
@@ -354,13 +361,16 @@ func forwardByRoute(f *newFlow) bool {
 	return false
 }
 
-// virtualise completes the action for the target: a port of this switch, or NVGRE to another host.
+// virtualise completes the action for the target: a port of this switch, or NVGRE or rewriting to another host.
 func virtualise(s *Switch, f *newFlow) bool {
 	if f.sub == nil {
 		return true // bridged: forwarding has completed the action
 	}
 	if f.target.Local() {
 		return f.toLocal()
+	}
+	if f.exactTarget(); f.target.Rewrite {
+		return rewriteOut(s, f)
 	}
 	pa, path, ok := f.snap.PathTo(f.target.PA, f.entropy)
 	if !ok || !pa.Is4() || !path.NextHop.Is4() {
@@ -397,6 +407,9 @@ func (f *newFlow) toLocal() bool {
 	f.act.vsid = f.wire
 	f.act.maxLen = addMTU(out.MTU, 14)
 	f.act.mtu = out.MTU
+	if f.rewritten {
+		f.act.kind = actRewriteIn
+	}
 	if f.note != nil {
 		f.notef("to a local vport")
 	}

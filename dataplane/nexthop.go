@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -10,11 +11,11 @@ import (
 
 // NextHop explains what becomes of a packet between two customer addresses.
 type NextHop struct {
-	Verdict    string // local, nvgre, gateway or drop
+	Verdict    string // local, nvgre, rewrite, gateway or drop
 	Reason     Reason // of drop
 	Steps      []string
 	Port       uint32     // of local: the vport
-	Uplink     uint32     // of nvgre
+	Uplink     uint32     // of nvgre and rewrite
 	VSID       uint32     // on the wire
 	MAC        packet.MAC // inner destination
 	PA         packet.Addr
@@ -87,12 +88,14 @@ func (h *NextHop) fill(s *Switch, f *newFlow) {
 	switch a.kind {
 	case actForward:
 		h.Verdict, h.Port = "local", a.out
-	case actEncap:
+	case actEncap, actRewriteOut:
 		h.Verdict, h.Uplink = "nvgre", a.out
+		if a.kind == actRewriteOut {
+			h.Verdict = "rewrite"
+		}
 		e := &s.neighbours.entries[a.nextHop]
 		h.NextHop, h.NextHopMAC = packet.AddrFrom4(e.addr()), packet.MACFromUint64(e.mac.Load())
-		h.PA = packet.AddrFrom4(uint32(a.header[outerDstOff])<<24 | uint32(a.header[outerDstOff+1])<<16 |
-			uint32(a.header[outerDstOff+2])<<8 | uint32(a.header[outerDstOff+3]))
+		h.PA = packet.AddrFrom4(binary.BigEndian.Uint32(a.header[outerDstOff:]))
 	case actGateway:
 		h.Verdict = "gateway"
 	default:

@@ -39,6 +39,12 @@ const (
 	ReasonNextHopPending
 	ReasonNextHopUnresolved
 	ReasonNextHopTableFull
+	ReasonRewriteNonIPv4
+	ReasonRewriteAddress
+	ReasonRewriteAH
+	// both sides of IP rewrite
+	ReasonRewriteOption
+	ReasonRewriteICMP
 	// the fabric's side
 	ReasonOuterHeader
 	ReasonOuterChecksum
@@ -115,6 +121,11 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonNextHopPending:      {"next-hop-pending", "more packets than may wait arrived while the next hop's MAC was being asked for"},
 	ReasonNextHopUnresolved:   {"next-hop-unresolved", "the next hop in the fabric does not answer ARP"},
 	ReasonNextHopTableFull:    {"next-hop-table-full", "more next hops in the fabric than the table holds"},
+	ReasonRewriteNonIPv4:      {"rewrite-non-ipv4", "the target is reached by IP rewrite, which carries IPv4 only"},
+	ReasonRewriteAddress:      {"rewrite-address", "IP rewrite has no provider address for the packet's source or destination"},
+	ReasonRewriteAH:           {"rewrite-ah", "an authentication header (AH) covers the addresses, which IP rewrite replaces"},
+	ReasonRewriteOption:       {"rewrite-option", "an IP option names addresses, which IP rewrite does not translate"},
+	ReasonRewriteICMP:         {"rewrite-icmp", "an ICMP error quotes no packet between the two VMs, or is a redirect: IP rewrite cannot translate it"},
 	ReasonOuterHeader:         {"bad-outer-header", "the outer IPv4 header of a fabric packet is malformed"},
 	ReasonOuterChecksum:       {"bad-outer-checksum", "the outer IPv4 header checksum is wrong"},
 	ReasonOuterFragment:       {"outer-fragment", "NVGRE packets are never fragmented"},
@@ -123,8 +134,8 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonReservedVSID:        {"reserved-vsid", "the VSID is one that RFC 7637 reserves"},
 	ReasonUnknownVSID:         {"unknown-vsid", "no subnet with this VSID on this host"},
 	ReasonInnerVLAN:           {"inner-vlan", "the inner frame bears an 802.1Q tag, which NVGRE forbids"},
-	ReasonUnknownSender:       {"unknown-sender", "no record for the inner source in the routing domain"},
-	ReasonProviderSpoof:       {"provider-spoof", "the outer source is not the provider address of the inner sender"},
+	ReasonUnknownSender:       {"unknown-sender", "no record for the sender in the routing domain of the target"},
+	ReasonProviderSpoof:       {"provider-spoof", "the provider address that the packet comes from is not the sender's"},
 	ReasonInnerSourceMAC:      {"inner-source-mac", "the inner source Ethernet address is neither the sender's nor the router's"},
 	ReasonNotLocal:            {"not-local", "the inner destination has no port on this host"},
 	ReasonECN:                 {"ecn-not-capable", "congestion was marked on the outer header of a packet that cannot carry the mark"},

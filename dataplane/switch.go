@@ -319,6 +319,9 @@ func (s *Switch) Publish(next *policy.Snapshot) {
 	for _, m := range delta.MACs {
 		s.epochs.bump(macCell(m.VSID, false, m.MAC))
 	}
+	for _, pa := range delta.PAs {
+		s.epochs.bump(paCell(pa))
+	}
 	if delta.All {
 		s.forget(func(e LearnedMAC, _ int64) bool { return !memberOf(next, e.Bridge, e.Port) })
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // classifyUplink looks at a frame from the fabric: NVGRE for this host is decapsulated and its inner frame parsed, ping
-// and ARP for a provider address are answered, and everything else belongs to the ports that are not virtualised.
+// and ARP for a provider address are answered, packets for a VM's provider address are rewritten, and everything else
+// belongs to the ports that are not virtualised.
 func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass {
 	if w.decapsulatePlain(q, p, i) {
 		return classFlow
@@ -35,7 +36,7 @@ func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass 
 		return w.refuse(q, p, ReasonOuterChecksum)
 	}
 	if !q.ownsPA(binary.BigEndian.Uint32(ip[16:])) {
-		return w.refuse(q, p, ReasonNotForUs)
+		return w.classify(q, p, i, q.scope) // a VM's, or nobody's: see guardRewritten
 	}
 	if binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 {
 		return w.refuse(q, p, ReasonOuterFragment)

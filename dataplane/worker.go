@@ -55,6 +55,7 @@ type worker struct {
 	class [packet.RxBurst]frameClass
 	miss  [packet.RxBurst]uint8
 	plain [packet.RxBurst]plainEncap
+	moved [packet.RxBurst]plainRewrite
 	fresh newFlow
 
 	pending  atomic.Bool // commands is not empty

@@ -55,6 +55,11 @@ func EchoReply(id, seq uint16) Layer {
 	return &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(0, 0), Id: id, Seq: seq}
 }
 
+// ICMP is any other ICMP message; rest is the second word of its header. The offending packet follows as Bytes.
+func ICMP(typ, code uint8, rest uint32) Layer {
+	return &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(typ, code), Id: uint16(rest >> 16), Seq: uint16(rest)}
+}
+
 // ICMPv6 is an ICMPv6 message; its body follows as Bytes.
 func ICMPv6(typ, code uint8) Layer {
 	return &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(typ, code)}
