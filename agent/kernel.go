@@ -36,6 +36,14 @@ func (a *Agent) checkKernelAddrs(c *policy.Config) error {
 	if err != nil {
 		return err
 	}
+	for _, v := range c.Vports {
+		for _, pa := range v.ProviderAddresses {
+			if iface, ok := owned[pa]; ok {
+				return fmt.Errorf("%w: vport %s: provider address %s is also the kernel's, on interface %s, and both would answer for it; give the VM another one",
+					ErrRefused, v.Name, pa, iface)
+			}
+		}
+	}
 	for _, u := range c.Uplinks {
 		for _, pa := range u.ProviderAddresses {
 			if iface, ok := owned[pa.Addr()]; ok {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
+	"github.com/sluicenet/sluice/policy"
 )
 
 // Record says where a customer address lives.
@@ -45,8 +46,13 @@ func (l *Records) Draw(s *Screen) {
 	var rows [][]string
 	for _, r := range l.Records {
 		where := "host " + r.PA
-		if r.Vport != "" {
+		switch rewritten := r.Method == policy.MethodRewrite; {
+		case r.Vport != "" && rewritten:
+			where = "vport " + r.Vport + " as " + r.PA
+		case r.Vport != "":
 			where = "vport " + r.Vport
+		case rewritten:
+			where = "as " + r.PA
 		}
 		rows = append(rows, []string{r.Network, r.Subnet, strconv.Itoa(int(r.VSID)), firstOf(r.CA, "-"), r.MAC, where, r.Type, r.Method})
 	}

@@ -86,7 +86,7 @@ func (x *examination) pciUplinks(cards []nic.Card) {
 
 // kernelUplinks looks at the interfaces that uplinks share with the kernel.
 func (x *examination) kernelUplinks() {
-	need, vm := x.largestVM()
+	need, adds, vm := x.largestVM()
 	for _, u := range x.config.Uplinks {
 		name := u.Device.Interface
 		if name == "" {
@@ -110,27 +110,36 @@ func (x *examination) kernelUplinks() {
 		case u.MTU > mtu:
 			x.fail(check, fmt.Sprintf("ip link set dev %s mtu %d", name, u.MTU), "interface %s has MTU %d, the configuration says %d", name, mtu, u.MTU)
 		case need > mtu:
-			x.warn(check, fmt.Sprintf("ip link set dev %s mtu %d (and the fabric's switches), or lower the VMs' MTU to %d", name, need, mtu-policy.Overhead),
-				"interface %s has MTU %d; vport %s sends packets of %d, which need %d on the fabric", name, mtu, vm, need-policy.Overhead, need)
+			x.warn(check, fmt.Sprintf("ip link set dev %s mtu %d (and the fabric's switches), or lower the VMs' MTU to %d", name, need, mtu-adds),
+				"interface %s has MTU %d; vport %s sends packets of %d, which need %d on the fabric", name, mtu, vm, need-adds, need)
 		default:
 			x.ok(check, "interface %s has MTU %d", name, mtu)
 		}
 	}
 }
 
-// largestVM is the fabric MTU that the virtualised vport with the largest packets needs, and its name.
-func (x *examination) largestVM() (mtu int, vport string) {
+// largestVM is the fabric MTU that the virtualised vport with the largest packets needs, what crossing the fabric adds to
+// these, and its name.
+func (x *examination) largestVM() (mtu, adds int, vport string) {
 	for i := range x.config.Vports {
 		v := &x.config.Vports[i]
-		if v.Attachment() == policy.AttachSubnet && v.MTU+policy.Overhead > mtu {
-			mtu, vport = v.MTU+policy.Overhead, v.Name
+		if more := x.config.OverheadOf(v); v.Attachment() == policy.AttachSubnet && v.MTU+more > mtu {
+			mtu, adds, vport = v.MTU+more, more, v.Name
 		}
 	}
-	return mtu, vport
+	return mtu, adds, vport
 }
 
 // providerAddresses must not be the kernel's as well: both would answer.
 func (x *examination) providerAddresses(addresses map[string][]netip.Prefix) {
+	for _, v := range x.config.Vports {
+		for _, pa := range v.ProviderAddresses {
+			if owner, prefix := kernelOwner(addresses, pa); owner != "" {
+				x.fail("vport "+v.Name, fmt.Sprintf("ip address del %s dev %s", prefix, owner),
+					"the kernel owns the VM's provider address %s as well, on %s: both would answer for it", pa, owner)
+			}
+		}
+	}
 	for _, u := range x.config.Uplinks {
 		for _, pa := range u.ProviderAddresses {
 			owner, prefix := kernelOwner(addresses, pa.Addr())

@@ -205,10 +205,14 @@ func (s *Service) ListRecords(_ context.Context, req *sluicev1.ListRecordsReques
 
 func record(r *agent.Running, sub *policy.Subnet, rec *policy.Record) *sluicev1.Record {
 	m := &sluicev1.Record{
-		Subnet: sub.Name, Vsid: sub.VSID, Ca: addrText(rec.CA), Mac: rec.MAC.String(), Pa: addrText(rec.PA), Type: "static", Method: "nvgre",
+		Subnet: sub.Name, Vsid: sub.VSID, Ca: addrText(rec.CA), Mac: rec.MAC.String(), Pa: addrText(rec.PA), Type: "static",
 	}
 	if d := r.Snapshot.Domain(sub.RDID); d != nil {
 		m.Network = d.Name
+	}
+	m.Method = policy.MethodNVGRE
+	if rec.Rewrite {
+		m.Method = policy.MethodRewrite
 	}
 	if rec.CA.IsZero() {
 		m.Type = "l2-only"

@@ -169,7 +169,7 @@ func (s *Service) NextHop(_ context.Context, req *sluicev1.NextHopRequest) (*slu
 	switch n.Verdict {
 	case "local":
 		res.Vport = r.PortName(n.Port)
-	case "nvgre":
+	case "nvgre", "rewrite":
 		res.Uplink = r.PortName(n.Uplink)
 	}
 	if n.Verdict == "drop" {

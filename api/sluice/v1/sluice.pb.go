@@ -1872,10 +1872,10 @@ type Record struct {
 	Vsid          uint32                 `protobuf:"varint,3,opt,name=vsid,proto3" json:"vsid,omitempty"`
 	Ca            string                 `protobuf:"bytes,4,opt,name=ca,proto3" json:"ca,omitempty"` // empty in an L2-only record
 	Mac           string                 `protobuf:"bytes,5,opt,name=mac,proto3" json:"mac,omitempty"`
-	Pa            string                 `protobuf:"bytes,6,opt,name=pa,proto3" json:"pa,omitempty"`         // empty when the VM is on this host
+	Pa            string                 `protobuf:"bytes,6,opt,name=pa,proto3" json:"pa,omitempty"`         // by rewrite of the VM; else of its host, empty when that is this one
 	Vport         string                 `protobuf:"bytes,7,opt,name=vport,proto3" json:"vport,omitempty"`   // empty when the VM is on another host
 	Type          string                 `protobuf:"bytes,8,opt,name=type,proto3" json:"type,omitempty"`     // "static", "l2-only"
-	Method        string                 `protobuf:"bytes,9,opt,name=method,proto3" json:"method,omitempty"` // "nvgre"
+	Method        string                 `protobuf:"bytes,9,opt,name=method,proto3" json:"method,omitempty"` // "nvgre", "rewrite"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2519,11 +2519,11 @@ func (x *NextHopRequest) GetTarget() string {
 
 type NextHopResponse struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
-	Verdict           string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"` // "local", "nvgre", "gateway" (the switch itself), "drop"
+	Verdict           string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"` // "local", "nvgre", "rewrite", "gateway" (the switch itself), "drop"
 	Reason            string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`   // of a drop; else empty
 	ReasonExplanation string                 `protobuf:"bytes,3,opt,name=reason_explanation,json=reasonExplanation,proto3" json:"reason_explanation,omitempty"`
 	Steps             []string               `protobuf:"bytes,4,rep,name=steps,proto3" json:"steps,omitempty"`                               // readable, in order
-	Pa                string                 `protobuf:"bytes,5,opt,name=pa,proto3" json:"pa,omitempty"`                                     // provider address of the target's host
+	Pa                string                 `protobuf:"bytes,5,opt,name=pa,proto3" json:"pa,omitempty"`                                     // provider address of the target's host, or by rewrite of the target itself
 	NextHop           string                 `protobuf:"bytes,6,opt,name=next_hop,json=nextHop,proto3" json:"next_hop,omitempty"`            // on the fabric: that PA or a gateway
 	NextHopMac        string                 `protobuf:"bytes,7,opt,name=next_hop_mac,json=nextHopMac,proto3" json:"next_hop_mac,omitempty"` // empty while ARP has not found it
 	Uplink            string                 `protobuf:"bytes,8,opt,name=uplink,proto3" json:"uplink,omitempty"`
