@@ -24,7 +24,7 @@ func (p *plan) casting() ([]cast, error) {
 		casts = append(casts, c)
 	}
 	if len(casts) < 2 || !foreign {
-		return nil, fmt.Errorf("sample configurations: the demo needs two tenants, one of them with an address that the other does not have")
+		return nil, fmt.Errorf("sample configurations: the demo needs two tenants, one of them with an address that another does not have")
 	}
 	return casts, nil
 }

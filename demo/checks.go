@@ -31,7 +31,7 @@ func (s *stage) checkWire(ctx context.Context, r *Report) error {
 		{"ping: other subnet, other host", s.askFar},
 		{"ping: the gateway", s.askGateway},
 		{fmt.Sprintf("who answers at %s?", s.casts[0].near.CA), s.askName},
-		{"ping: what only the other has", s.askForeign},
+		{"ping: what only another has", s.askForeign},
 	}
 	for _, q := range questions {
 		if err := s.ask(ctx, r, q); err != nil {
@@ -129,11 +129,19 @@ func (s *stage) askForeign(ctx context.Context, c *cast) (Cell, error) {
 func (s *stage) judgeWire(r *Report, frames []frame) {
 	isolation := Check{What: "frames on the wire for that"}
 	vsids := Check{What: "VSIDs on the wire"}
+	owners := s.plan.owners()
 	for i := range s.casts {
 		c := &s.casts[i]
-		leaked, seen := 0, map[uint32]bool{}
+		leaked, seen, plain := 0, map[uint32]bool{}, map[string]bool{}
 		for j := range frames {
 			f := &frames[j]
+			if owners[f.From] == c.tenant && !f.ARP {
+				plain[f.To] = true
+				if !f.rewritten(owners) {
+					leaked++
+				}
+				continue
+			}
 			if !f.NVGRE || !s.plan.owns(c.tenant, f.VSID) {
 				continue
 			}
@@ -143,14 +151,17 @@ func (s *stage) judgeWire(r *Report, frames []frame) {
 			}
 		}
 		isolation.Answers = append(isolation.Answers, Cell{Tenant: c.tenant, Passed: leaked == 0, Text: fmt.Sprint(leaked)})
-		vsids.Answers = append(vsids.Answers, Cell{
-			Tenant: c.tenant, Passed: seen[c.near.VSID] && seen[c.far.VSID], Text: listNumbers(seen),
-		})
+		cell := Cell{Tenant: c.tenant, Passed: seen[c.near.VSID] && seen[c.far.VSID], Text: listNumbers(seen)}
+		if c.client.PA.IsValid() {
+			cell.Passed = len(seen) == 0 && plain[c.near.PA.String()] && plain[c.far.PA.String()]
+			cell.Text = fmt.Sprintf("none: %d PAs of VMs", len(plain))
+		}
+		vsids.Answers = append(vsids.Answers, cell)
 	}
 	r.Checks = append(r.Checks, isolation, vsids)
 	r.Wire = summarise(frames, s.plan)
 	r.Checks = append(r.Checks,
-		Check{What: "frames of neither NVGRE nor ARP", Answers: []Cell{zero(r.Wire.Strange)}},
+		Check{What: "frames of no known kind", Answers: []Cell{zero(r.Wire.Strange)}},
 		Check{What: "tenant broadcasts on the wire", Answers: []Cell{zero(r.Wire.TenantBroadcasts)}},
 		Check{What: "frames that tshark objects to", Answers: []Cell{zero(r.Wire.Complaints)}},
 	)

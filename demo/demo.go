@@ -1,9 +1,10 @@
-// Package demo shows sluice at work on one machine: two hosts with a fabric between them, two tenants with the same
-// addresses, real virtual switches and real packets.
+// Package demo shows sluice at work on one machine: two hosts with a fabric between them, three tenants with the same
+// addresses, two by NVGRE and one by IP rewrite, real virtual switches and real packets.
 //
 //	host-a: sluiced ── eth1 ──┐                     ┌── eth1 ── sluiced: host-b
 //	  red-…   VM namespaces   └── bridge (fabric) ──┘   red-…   VM namespaces
 //	  blue-…  with a tap each       dumpcap              blue-…  with a tap each
+//	  green-…                                            green-…
 //
 // Run builds it from the sample configurations, checks that it does what it should, and reports. A reaper process takes
 // everything down again, however the demo ends.

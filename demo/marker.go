@@ -10,7 +10,7 @@ import (
 	"github.com/sluicenet/sluice/demo/netlab"
 )
 
-// Two tenants' VMs at one address look the same to ping. So each serves its own name by TCP, and whoever connects sees
+// VMs of several tenants at one address look the same to ping. So each serves its own name by TCP, and whoever connects sees
 // with whom it speaks.
 const markerPort = 7007
 

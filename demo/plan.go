@@ -30,6 +30,7 @@ type vm struct {
 	Subnet    string
 	VSID      uint32
 	CA        netip.Addr
+	PA        netip.Addr   // its own, by IP rewrite; invalid by NVGRE
 	Prefix    netip.Prefix // of the subnet
 	MAC       string
 	Interface string
@@ -97,10 +98,14 @@ func (p *plan) vmOf(host int, cfg *policy.Config, v *policy.VportConfig) *vm {
 	if subnet == nil || len(v.Addresses) == 0 {
 		return nil
 	}
-	return &vm{
+	machine := &vm{
 		Name: v.Name, Host: host, Tenant: network.Name, Subnet: subnet.Name, VSID: subnet.VSID, CA: v.Addresses[0],
 		Prefix: subnet.Prefix, MAC: v.MAC.String(), Interface: v.Device.Interface, Namespace: namespaceOf(v.Device.Namespace),
 	}
+	if len(v.ProviderAddresses) > 0 {
+		machine.PA = v.ProviderAddresses[0]
+	}
+	return machine
 }
 
 func namespaceOf(configured string) string { return strings.TrimPrefix(configured, prefix) }

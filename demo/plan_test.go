@@ -24,7 +24,7 @@ func TestSamplesCastTheDemo(t *testing.T) {
 	p := samplePlan(t)
 	require.Len(t, p.hosts, 2)
 	assert.NotEqual(t, p.hosts[0].PA, p.hosts[1].PA)
-	assert.Equal(t, []string{"red", "blue"}, p.tenants)
+	assert.Equal(t, []string{"red", "blue", "green"}, p.tenants)
 	casts, err := p.casting()
 	require.NoError(t, err)
 	for _, c := range casts {
@@ -36,7 +36,7 @@ func TestSamplesCastTheDemo(t *testing.T) {
 		assert.True(t, p.shared(c.near))
 		assert.True(t, c.client.Prefix.Contains(c.client.gateway()))
 	}
-	assert.Equal(t, casts[0].near.CA, casts[1].near.CA, "the same address in both tenants")
+	assert.Equal(t, casts[0].near.CA, casts[1].near.CA, "the same address in all tenants")
 	require.NotNil(t, casts[0].foreign)
 	assert.Equal(t, "blue", casts[0].foreign.Tenant)
 }

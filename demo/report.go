@@ -31,12 +31,14 @@ type HostInfo struct {
 
 // VMInfo is a virtual machine of the demo.
 type VMInfo struct {
-	Name      string `json:"name"`
-	Tenant    string `json:"tenant"`
-	Address   string `json:"address"`
-	VSID      uint32 `json:"vsid"`
-	MAC       string `json:"mac"`
-	Namespace string `json:"namespace"`
+	Name    string `json:"name"`
+	Tenant  string `json:"tenant"`
+	Address string `json:"address"`
+	VSID    uint32 `json:"vsid"`
+	// ProviderAddress is the VM's own, by IP rewrite; empty by NVGRE.
+	ProviderAddress string `json:"providerAddress,omitempty"`
+	MAC             string `json:"mac"`
+	Namespace       string `json:"namespace"`
 }
 
 // Check is one question, asked for every tenant or once for all.
@@ -64,9 +66,11 @@ func newReport(s *stage) *Report {
 		info := HostInfo{Name: h.Name, ProviderAddress: h.PA.Addr().String(), Socket: h.Socket, Namespace: prefix + h.Name}
 		for _, v := range s.plan.vms {
 			if v.Host == i {
-				info.VMs = append(info.VMs, VMInfo{
-					Name: v.Name, Tenant: v.Tenant, Address: v.CA.String(), VSID: v.VSID, MAC: v.MAC, Namespace: prefix + v.Namespace,
-				})
+				machine := VMInfo{Name: v.Name, Tenant: v.Tenant, Address: v.CA.String(), VSID: v.VSID, MAC: v.MAC, Namespace: prefix + v.Namespace}
+				if v.PA.IsValid() {
+					machine.ProviderAddress = v.PA.String()
+				}
+				info.VMs = append(info.VMs, machine)
 			}
 		}
 		r.Hosts = append(r.Hosts, info)

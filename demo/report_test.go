@@ -43,6 +43,21 @@ func TestDecodeAndSummarise(t *testing.T) {
 	}
 }
 
+// A rewritten packet is one between two VMs of one tenant; all else without NVGRE is strange.
+func TestRewrittenFrames(t *testing.T) {
+	line := func(number, src, dst, arp string) string {
+		return number + "\t" + src + "\t" + dst + "\t02:00:00:00:00:02\t\t" + arp + "\t\tinfo\n"
+	}
+	frames, err := parseFrames(line("1", "172.16.1.11", "172.16.1.12", "\t\t") + line("2", "172.16.1.12", "172.16.1.11", "\t\t") +
+		line("3", "172.16.1.11,172.16.1.13", "172.16.1.13,172.16.1.11", "\t\t") + line("4", "172.16.1.11", "172.16.1.2", "\t\t") +
+		line("5", "172.16.1.11", "10.0.0.7", "\t\t") + line("6", "", "", "1\t172.16.1.12\t"))
+	require.NoError(t, err)
+	w := summarise(frames, samplePlan(t))
+	assert.Len(t, w.Excerpt, 2, "one for each pair of VMs")
+	w.Excerpt = nil
+	assert.Equal(t, Wire{Frames: 6, Rewritten: 3, Strange: 2, ProviderARP: 1}, w)
+}
+
 func TestBalance(t *testing.T) {
 	counters := &sluicev1.Counters{
 		RxPackets: 100, Created: 5, Sent: 90, Consumed: 6, Dropped: 7, Queued: 2,

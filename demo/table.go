@@ -48,7 +48,7 @@ func newTable(title string) table.Writer {
 }
 
 func (r *Report) places(p painter) string {
-	t := newTable("Two hosts, one fabric, the same addresses twice")
+	t := newTable("Two hosts, one fabric, the same addresses for all")
 	head := table.Row{"host"}
 	for _, tenant := range r.Tenants {
 		head = append(head, p.tenant(tenant))
@@ -60,7 +60,11 @@ func (r *Report) places(p painter) string {
 			var lines []string
 			for _, v := range h.VMs {
 				if v.Tenant == tenant {
-					lines = append(lines, fmt.Sprintf("%-10s %-11s VSID %d", v.Address, v.Name, v.VSID))
+					travels := fmt.Sprintf("VSID %d", v.VSID)
+					if v.ProviderAddress != "" {
+						travels = "as " + v.ProviderAddress
+					}
+					lines = append(lines, fmt.Sprintf("%-10s %-11s %s", v.Address, v.Name, travels))
 				}
 			}
 			row = append(row, strings.Join(lines, "\n"))
@@ -80,6 +84,8 @@ func (p painter) tenant(name string) string {
 		return p.paint(text.FgHiRed, name)
 	case "blue":
 		return p.paint(text.FgHiBlue, name)
+	case "green":
+		return p.paint(text.FgHiGreen, name)
 	}
 	return name
 }
@@ -91,11 +97,12 @@ func (r *Report) answers(p painter) string {
 		head = append(head, p.tenant(tenant))
 	}
 	t.AppendHeader(head)
+	width := min(34, 81/max(len(r.Tenants), 1)) // of an answer: no line is longer than a wide terminal
 	for i := range r.Checks {
 		c := &r.Checks[i]
 		row := table.Row{c.What}
 		for _, cell := range c.Answers {
-			row = append(row, p.mark(cell.Passed)+" "+text.WrapSoft(cell.Text, 34))
+			row = append(row, p.mark(cell.Passed)+" "+text.WrapSoft(cell.Text, width))
 		}
 		// One answer for all tenants spreads over their columns.
 		for len(c.Answers) == 1 && len(row) <= len(r.Tenants) {
@@ -103,7 +110,7 @@ func (r *Report) answers(p painter) string {
 		}
 		t.AppendRow(row, table.RowConfig{AutoMerge: len(c.Answers) == 1, AutoMergeAlign: text.AlignLeft})
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 34}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 30}})
 	return t.Render()
 }
 
@@ -122,15 +129,19 @@ func (r *Report) balances(p painter) string {
 }
 
 func (r *Report) excerpt() string {
-	t := newTable(fmt.Sprintf("On the wire: %d frames, %d of them NVGRE with %d FlowIDs, %d ARP for provider addresses",
-		r.Wire.Frames, r.Wire.NVGRE, r.Wire.FlowIDs, r.Wire.ProviderARP))
-	t.AppendHeader(table.Row{"frame", "provider addresses", "VSID", "FlowID", "inner frame, as tshark reads it"})
+	t := newTable(fmt.Sprintf("On the wire: %d frames, %d of them NVGRE with %d FlowIDs, %d rewritten, %d ARP for provider addresses",
+		r.Wire.Frames, r.Wire.NVGRE, r.Wire.FlowIDs, r.Wire.Rewritten, r.Wire.ProviderARP))
+	t.AppendHeader(table.Row{"frame", "provider addresses", "VSID", "FlowID", "inner or rewritten packet, as tshark reads it"})
 	for _, f := range r.Wire.Excerpt {
 		inner := text.Snip(strings.Join(strings.Fields(f.Info), " "), 34, "…")
 		if f.InnerSrc != "" {
 			inner = f.InnerSrc + " → " + f.InnerDst + "  " + inner
 		}
-		t.AppendRow(table.Row{f.Number, f.From + " → " + f.To, f.VSID, fmt.Sprintf("0x%02x", f.FlowID), inner})
+		vsid, flowID := fmt.Sprint(f.VSID), fmt.Sprintf("0x%02x", f.FlowID)
+		if f.VSID == 0 {
+			vsid, flowID = "none", "" // rewritten
+		}
+		t.AppendRow(table.Row{f.Number, f.From + " → " + f.To, vsid, flowID, inner})
 	}
 	return t.Render()
 }

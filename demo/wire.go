@@ -18,6 +18,7 @@ import (
 type Wire struct {
 	Frames           int      `json:"frames"`
 	NVGRE            int      `json:"nvgre"`
+	Rewritten        int      `json:"rewritten"` // between provider addresses of one tenant's VMs
 	ProviderARP      int      `json:"providerARP"`
 	Strange          int      `json:"strange"`          // anything else
 	TenantBroadcasts int      `json:"tenantBroadcasts"` // inner frames to a group address
@@ -28,7 +29,7 @@ type Wire struct {
 	File             string   `json:"file,omitempty"` // pcapng; empty when not kept
 }
 
-// Frame is one NVGRE frame as tshark decodes it.
+// Frame is one NVGRE or rewritten frame as tshark decodes it; a rewritten one has no VSID, FlowID and inner addresses.
 type Frame struct {
 	Number   int    `json:"number"` // in the file
 	From     string `json:"from"`   // provider addresses
@@ -139,7 +140,7 @@ func parseFrame(columns []string) (frame, error) {
 // summarise sorts the frames of a capture into what belongs on the fabric and what does not.
 func summarise(frames []frame, p *plan) Wire {
 	w := Wire{Frames: len(frames)}
-	providers := map[string]bool{}
+	providers, owners, shown := map[string]bool{}, p.owners(), map[string]bool{}
 	for i := range p.hosts {
 		providers[p.hosts[i].PA.Addr().String()] = true
 	}
@@ -153,7 +154,13 @@ func summarise(frames []frame, p *plan) Wire {
 				w.Excerpt = append(w.Excerpt, f.Frame)
 			}
 			vsids[f.VSID], flowIDs[f.FlowID] = true, true
-		case f.ARP && providers[f.ARPTarget]:
+		case f.rewritten(owners):
+			w.Rewritten++
+			if pair := f.From + " " + f.To; !shown[pair] && !shown[f.To+" "+f.From] {
+				w.Excerpt = append(w.Excerpt, f.Frame)
+				shown[pair] = true
+			}
+		case f.ARP && (providers[f.ARPTarget] || owners[f.ARPTarget] != ""):
 			w.ProviderARP++
 		default:
 			w.Strange++
@@ -180,6 +187,22 @@ func isGroup(mac string) bool {
 	}
 	first, err := strconv.ParseUint(mac[:2], 16, 8)
 	return err == nil && first&1 == 1
+}
+
+// owners are the tenants whose VMs have provider addresses of their own, by these.
+func (p *plan) owners() map[string]string {
+	owners := map[string]string{}
+	for _, v := range p.vms {
+		if v.PA.IsValid() {
+			owners[v.PA.String()] = v.Tenant
+		}
+	}
+	return owners
+}
+
+// rewritten reports a plain IP packet between two VMs of one tenant.
+func (f *frame) rewritten(owners map[string]string) bool {
+	return !f.NVGRE && !f.ARP && owners[f.From] != "" && owners[f.From] == owners[f.To]
 }
 
 // owns reports whether a VSID is one of the tenant's.

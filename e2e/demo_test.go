@@ -127,14 +127,15 @@ func TestDemo(t *testing.T) {
 			What    string
 			Answers []struct{ Passed bool }
 		}
-		Wire     struct{ NVGRE, Strange, TenantBroadcasts, Complaints int }
+		Wire     struct{ NVGRE, Rewritten, Strange, TenantBroadcasts, Complaints int }
 		Counters []struct{ Holds bool }
 		Seconds  float64
 	}
 	require.NoError(t, json.Unmarshal(d.stdout.Bytes(), &report), d.stdout.String())
 	assert.True(t, report.Passed)
-	assert.Len(t, report.Counters, 8, "two uplinks and six VMs")
+	assert.Len(t, report.Counters, 11, "two uplinks and nine VMs")
 	assert.Positive(t, report.Wire.NVGRE)
+	assert.Positive(t, report.Wire.Rewritten)
 	t.Logf("%.0f seconds", report.Seconds)
 	_, err := os.Stat(filepath.Join(d.dir, "wire.pcapng"))
 	assert.NoError(t, err, "the capture is kept")

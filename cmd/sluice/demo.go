@@ -20,11 +20,11 @@ func (a *app) demoCommand() *cobra.Command {
 	var o demo.Options
 	var down, reap bool
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Two hosts, two tenants, one fabric: sluice at work on this machine", Args: cobra.NoArgs,
-		Long: `Build two hosts in network namespaces, each with a sluiced of its own, and join them by a fabric. Two tenants, red and blue,
-use the same customer addresses. Pings, TCP and UDP streams between their VMs, a capture of the wire and the counters show
-that each tenant reaches its own VMs and never the other's. Needs root, and leaves nothing behind but the capture, also when
-interrupted.
+		Use: "demo", Short: "Two hosts, three tenants, one fabric: sluice at work on this machine", Args: cobra.NoArgs,
+		Long: `Build two hosts in network namespaces, each with a sluiced of its own, and join them by a fabric. Three tenants, red,
+blue and green, use the same customer addresses; green's packets are rewritten, those of the others travel in NVGRE. Pings,
+TCP and UDP streams between their VMs, a capture of the wire and the counters show that each tenant reaches its own VMs and
+never another's. Needs root, and leaves nothing behind but the capture, also when interrupted.
 The exit code is 1 when a check fails.`,
 		Example: "  sudo sluice demo\n  sudo sluice demo --keep            # leave it running, to look around\n" +
 			"  sudo sluice demo --down            # and end it\n  sudo sluice demo --capture wire.pcapng",
