@@ -28,6 +28,18 @@ func (q *rxQueue) answersFor(snap *policy.Snapshot, addr uint32) bool {
 	return vm != nil && uplink == q.port
 }
 
+// classifyRewritten parses a frame for the uplink that is not for its own address: a VM's, or nobody's, as
+// guardRewritten will find.
+func (w *worker) classifyRewritten(q *rxQueue, p *packet.Packet, i int) frameClass {
+	if p.NbSegs == 1 {
+		if hash, ok := packet.ParsePlain(p.Data(), q.scope, q.flows.seed, &w.meta[i]); ok {
+			w.hash[i] = hash
+			return classFlow
+		}
+	}
+	return w.classify(q, p, i, q.scope)
+}
+
 // forRewrittenVM is true of the frames that classifyUplink left over: IPv4 for the uplink, but not for its own address.
 func (f *newFlow) forRewrittenVM() bool {
 	if f.port.Kind != policy.PortUplink || f.meta.Kind != packet.L3IPv4 || f.meta.VID() != 0 || f.dstMAC != f.port.MAC {

@@ -32,11 +32,11 @@ func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass 
 	if header > len(ip) {
 		return w.refuse(q, p, shortOf(p, ReasonOuterHeader))
 	}
-	if packet.Checksum(ip[:header], 0) != 0 {
+	if !packet.IPv4(ip).ChecksumOK() {
 		return w.refuse(q, p, ReasonOuterChecksum)
 	}
 	if !q.ownsPA(binary.BigEndian.Uint32(ip[16:])) {
-		return w.classify(q, p, i, q.scope) // a VM's, or nobody's: see guardRewritten
+		return w.classifyRewritten(q, p, i)
 	}
 	if binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 {
 		return w.refuse(q, p, ReasonOuterFragment)
