@@ -119,7 +119,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		a.sw.Close()
 		return err
 	}
-	next, _, err := a.transition(&Running{}, given{a.opts.Config, a.opts.File, a.opts.YAML})
+	next, _, err := a.transition(&Running{}, given{config: a.opts.Config, file: a.opts.File, text: a.opts.YAML})
 	if err != nil {
 		a.sw.Close()
 		return err

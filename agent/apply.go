@@ -31,7 +31,7 @@ func (a *Agent) Apply(ctx context.Context, file string, text []byte, dryRun bool
 	}
 	var res *Result
 	if err == nil {
-		res, err = a.apply(given{wanted, file, text}, dryRun)
+		res, err = a.apply(given{config: wanted, file: file, text: text}, dryRun)
 	}
 	if !dryRun {
 		a.last.Store(&Attempt{At: time.Now(), Err: err})
@@ -48,6 +48,8 @@ type given struct {
 	config *policy.Config
 	file   string
 	text   []byte
+	same   bool   // it asks for what runs already: the revision stays
+	heal   string // the only port whose lost interface is to be opened again; "": all
 }
 
 // apply does Apply's work for whoever has the turn.
@@ -59,15 +61,9 @@ func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
 	if err := restartNeeded(res.Changes); err != nil {
 		return nil, err
 	}
-	for _, p := range now.order {
-		if v := wanted.config.Vport(p.spec.name()); v != nil && p.gone() {
-			res.Changes = append(res.Changes, policy.Change{
-				Op: policy.OpModify, Kind: "vport", Name: v.Name, Detail: "its interface was deleted: open it again", Effect: policy.EffectDevice,
-			})
-		}
-	}
+	res.Changes = append(res.Changes, reopened(now, wanted.config)...)
 	if dryRun {
-		_, err := a.check(now, wanted.config)
+		_, err := a.check(now, wanted)
 		return res, err
 	}
 	next, leftover, err := a.transition(now, wanted)
@@ -86,6 +82,23 @@ func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
 	return res, nil
 }
 
+// reopened lists the ports that stay and whose interface somebody deleted.
+func reopened(now *Running, wanted *policy.Config) (changes []policy.Change) {
+	for _, p := range now.order {
+		kind := "vport"
+		if p.spec.uplink != nil {
+			kind = "uplink"
+		}
+		stays := wanted.Vport(p.spec.name()) != nil || wanted.Uplink(p.spec.name()) != nil
+		if stays && p.gone() {
+			changes = append(changes, policy.Change{
+				Op: policy.OpModify, Kind: kind, Name: p.spec.name(), Detail: "its interface was deleted: open it again", Effect: policy.EffectDevice,
+			})
+		}
+	}
+	return changes
+}
+
 // startFileDiffers reports whether a restart would bring back another configuration than the one with the hash.
 func (a *Agent) startFileDiffers(running string) (policy.Problem, bool) {
 	text, err := os.ReadFile(a.opts.File)
@@ -98,40 +111,44 @@ func (a *Agent) startFileDiffers(running string) (policy.Problem, bool) {
 	}, true
 }
 
-// Heal opens the ports again whose interface was deleted, as happens when a VM's namespace is made anew. It reports how
-// many there were.
-func (a *Agent) Heal(ctx context.Context) (int, error) {
+// Heal opens the ports again whose interface was deleted, as happens when a VM's namespace is made anew. It names those
+// that are back.
+func (a *Agent) Heal(ctx context.Context) (healed []string, err error) {
 	if err := a.acquire(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer a.release()
 	now := a.running.Load()
-	n := 0
+	var names []string
 	for _, p := range now.order {
 		if p.gone() {
-			n++
+			names = append(names, p.spec.name())
 		}
 	}
-	if n == 0 {
-		return 0, nil
+	var errs []error
+	for _, name := range names { // each by itself: one that cannot be had must not keep the others from coming back
+		now = a.running.Load()
+		same := given{config: now.Config, file: now.File, text: now.YAML, same: true, heal: name}
+		if _, _, err := a.transition(now, same); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		healed = append(healed, a.running.Load().byName[name].spec.object())
 	}
-	again := *now
-	again.Revision-- // it is the same configuration
-	_, _, err := a.transition(&again, given{now.Config, now.File, now.YAML})
-	return n, err
+	return healed, errors.Join(errs...)
 }
 
 // check finds everything that speaks against a configuration before the system is touched, and how to get there.
-func (a *Agent) check(now *Running, wanted *policy.Config) (plan, error) {
-	specs := specsOf(wanted, len(a.opts.Cores))
+func (a *Agent) check(now *Running, wanted given) (plan, error) {
+	specs := specsOf(wanted.config, len(a.opts.Cores))
 	if need := poolFor(specs, len(a.opts.Cores), 0); !a.opts.Pool.covers(need) {
 		return plan{}, fmt.Errorf("%w: the packet pool made at start has %d buffers for frames of %d bytes, and this needs %d for %d: restart sluiced with this file",
 			ErrRefused, a.opts.Pool.Packets, a.opts.Pool.FrameSize, need.Packets, need.FrameSize)
 	}
-	if err := a.checkKernelAddrs(wanted); err != nil {
+	if err := a.checkKernelAddrs(wanted.config); err != nil {
 		return plan{}, err
 	}
-	p, err := makePlan(now.byName, now.order, specs)
+	p, err := makePlan(now.byName, now.order, specs, wanted.heal)
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
@@ -141,7 +158,7 @@ func (a *Agent) check(now *Running, wanted *policy.Config) (plan, error) {
 // transition takes the system from now to wanted, or leaves it as it was. After it has succeeded leftover says what of
 // the old ports could not be cleaned up.
 func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover []error, err error) {
-	p, err := a.check(now, wanted.config)
+	p, err := a.check(now, wanted)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -79,9 +79,9 @@ type change struct {
 }
 
 // makePlan compares the running ports, by name, with the wanted ones. A port whose interface was deleted behind our back
-// is opened anew. It fails, with what to do instead, on a step that
-// could not be undone: a device that would have to be closed before its successor can be opened.
-func makePlan(running map[string]*port, order []*port, wanted []portSpec) (plan, error) {
+// is opened anew; with heal only the one of that name is, and others in that state stay as they are. It fails, with what to
+// do instead, on a step that could not be undone: a device that would have to be closed before its successor can be opened.
+func makePlan(running map[string]*port, order []*port, wanted []portSpec, heal string) (plan, error) {
 	var p plan
 	owner := make(map[string]*port, len(order))
 	for _, r := range order {
@@ -91,6 +91,10 @@ func makePlan(running map[string]*port, order []*port, wanted []portSpec) (plan,
 	for _, w := range wanted {
 		r := running[w.name()]
 		if r != nil && (r.spec.uplink != nil) == (w.uplink != nil) && r.spec.thing() == w.thing() {
+			if heal != "" && heal != w.name() {
+				stays[r] = true
+				continue
+			}
 			if r.gone() {
 				p.open = append(p.open, w)
 				continue

@@ -88,7 +88,7 @@ func TestMakePlan(t *testing.T) {
 				p := &port{spec: s}
 				running[s.name()], order = p, append(order, p)
 			}
-			got, err := makePlan(running, order, tc.wanted)
+			got, err := makePlan(running, order, tc.wanted, "")
 			if tc.err != "" {
 				require.ErrorContains(t, err, tc.err)
 				return

@@ -113,6 +113,9 @@ func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *
 		Config: wanted.config, File: wanted.file, YAML: wanted.text, Hash: hash(wanted.text), Revision: now.Revision + 1,
 		Applied: time.Now(), byName: map[string]*port{}, byIndex: map[uint32]*port{},
 	}
+	if wanted.same {
+		next.Revision, next.Applied = now.Revision, now.Applied
+	}
 	for _, spec := range specsOf(wanted.config, len(a.opts.Cores)) {
 		p := opened[spec.name()]
 		if p == nil {

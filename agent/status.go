@@ -109,14 +109,15 @@ func (a *Agent) Monitor(ctx context.Context) {
 
 // healAndTell heals, and logs what comes of it; the same failure, which it returns, only once.
 func (a *Agent) healAndTell(ctx context.Context, before string) (failed string) {
-	n, err := a.Heal(ctx)
-	switch {
-	case errors.Is(err, ErrStopped) || ctx.Err() != nil:
+	healed, err := a.Heal(ctx)
+	if errors.Is(err, ErrStopped) || ctx.Err() != nil {
 		return before
-	case err != nil && err.Error() != before:
-		a.log.Warn("the interface of a vport was deleted and cannot be made again yet", "error", err)
-	case err == nil && n > 0:
-		a.log.Info("interfaces that were deleted are back", "vports", n)
+	}
+	if err != nil && err.Error() != before {
+		a.log.Warn("an interface was deleted, or its namespace, and cannot be opened again yet; sluiced goes on trying", "error", err)
+	}
+	if len(healed) > 0 {
+		a.log.Info("interfaces that were deleted are back", "ports", healed)
 	}
 	if err != nil {
 		return err.Error()

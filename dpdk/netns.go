@@ -11,12 +11,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func namespacePath(name string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	return filepath.Join("/run/netns", name)
+}
+
+// namespaceID tells namespaces apart, whatever names lead to them, while they live.
+type namespaceID struct{ dev, ino uint64 }
+
+func identify(fd int) (namespaceID, error) {
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return namespaceID{}, err
+	}
+	return namespaceID{uint64(s.Dev), s.Ino}, nil
+}
+
+// leadsTo reports whether the name still leads to the namespace that had this identity.
+func (id namespaceID) leadsTo(name string) bool {
+	var s unix.Stat_t
+	err := unix.Stat(namespacePath(name), &s)
+	return err == nil && id == namespaceID{uint64(s.Dev), s.Ino}
+}
+
 // openNamespace opens a network namespace by its name under /run/netns or by a path. The caller closes it.
 func openNamespace(name string) (fd int, err error) {
-	path := name
-	if !strings.Contains(name, "/") {
-		path = filepath.Join("/run/netns", name)
-	}
+	path := namespacePath(name)
 	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, syscall.ENOENT):

@@ -37,6 +37,8 @@ type TapOptions struct {
 type tap struct {
 	iface   string
 	where   string // " in network namespace X", for messages
+	ns      string // the name of the interface's namespace; "" is the process's own
+	nsID    namespaceID
 	addr    packet.MAC
 	maxLen  int
 	queues  int
@@ -105,12 +107,15 @@ func (o *TapOptions) complete() error {
 }
 
 func (t *tap) openIn(o TapOptions) error {
-	t.where = " in network namespace " + o.Namespace
+	t.where, t.ns = " in network namespace "+o.Namespace, o.Namespace
 	ns, err := openNamespace(o.Namespace)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(ns)
+	if t.nsID, err = identify(ns); err != nil {
+		return fmt.Errorf("network namespace %s: identify it: %w", o.Namespace, err)
+	}
 	err = inNamespace(ns, func() error { return t.open(o) })
 	if !errors.Is(err, errAtHome) {
 		return err
@@ -320,8 +325,13 @@ func (t *tap) reconfigure(mac packet.MAC, mtu int) error {
 	return nil
 }
 
-// gone is what a worker found when it read a queue.
+// gone reports what a worker found when it read a queue, or that the namespace's name leads elsewhere. Our descriptors
+// belong to the namespace and keep it, and the interface, alive behind a name that was deleted: only the name tells.
 func (t *tap) gone() bool {
+	return t.dead() || t.ns != "" && !t.nsID.leadsTo(t.ns)
+}
+
+func (t *tap) dead() bool {
 	for i := range t.queue() {
 		if atomic.LoadUint32((*uint32)(&t.queue()[i].dead)) != 0 {
 			return true
@@ -332,7 +342,7 @@ func (t *tap) gone() bool {
 
 // link is what the VM made of it: it may set its interface down, or delete it.
 func (t *tap) link() (up bool, speedMbit uint32) {
-	if t.gone() {
+	if t.gone() { // no VM is reached through it any more
 		return false, 0
 	}
 	link, err := t.nl.LinkByIndex(t.index)

@@ -217,6 +217,38 @@ func TestTapVanishes(t *testing.T) {
 	require.NoError(t, v.tap.Remove())
 }
 
+// A namespace that is deleted and made again under its name is another one: the tap in the old one is of no use.
+func TestTapNamespaceMadeAnew(t *testing.T) {
+	needTaps(t)
+	pool := newPool(t, 1024, 1518)
+	for _, found := range []bool{false, true} {
+		ns := newNamespace(t)
+		o := TapOptions{Name: "web", Interface: "eth0", Namespace: ns, MAC: testMAC, Persist: true, Pool: pool}
+		if found { // as after a restart
+			d, err := OpenTap(o)
+			require.NoError(t, err)
+			require.NoError(t, d.Close())
+		}
+		old := newTap(t, o)
+		require.False(t, old.Gone())
+		ip(t, "netns", "del", ns)
+		require.True(t, old.Gone(), "deleted")
+		_, err := OpenTap(o)
+		require.ErrorIs(t, err, ErrNoNamespace)
+		ip(t, "netns", "add", ns)
+		require.True(t, old.Gone(), "made again")
+		up, _ := old.Link()
+		require.False(t, up)
+		d := newTap(t, o)
+		require.True(t, d.Created())
+		require.False(t, d.Gone())
+		require.Contains(t, ip(t, "-n", ns, "link", "show", "eth0"), testMAC.String())
+		require.NoError(t, old.Remove())
+		require.False(t, d.Gone(), "the old one took nothing along")
+		require.Contains(t, ip(t, "-n", ns, "link", "show", "eth0"), testMAC.String())
+	}
+}
+
 // Frames of several segments, and frames whose packet is shared, are written whole.
 func TestTapSegments(t *testing.T) {
 	needTaps(t)

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
@@ -81,6 +85,34 @@ func TestTaps(t *testing.T) {
 	require.Zero(t, linkIndex(t, vm2, "tap2"), "a removed vport's interface is deleted")
 	p.signal(syscall.SIGTERM)
 	require.Equal(t, exitOK, p.wait(), p.log)
+}
+
+// A namespace that is deleted and made again under its name gets its interface again.
+func TestNamespaceMadeAnew(t *testing.T) {
+	needRoot(t)
+	ns := fmt.Sprintf("sluiced-anew-%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		out, err := exec.Command("ip", args...).CombinedOutput()
+		require.NoError(t, err, "ip %v: %s", args, out)
+	}
+	ip("netns", "add", ns)
+	t.Cleanup(func() { ip("netns", "del", ns) })
+	h := newHost(t, network+"vports:\n  - {name: vm1, device: {driver: tap, interface: tap1, namespace: "+ns+
+		"}, mac: \"00:15:5d:00:01:05\", subnet: web, addresses: [10.0.0.5]}\n")
+	for range 2 { // the interface of the second daemon was there before
+		p := launch(t, h.args())
+		p.await("READY=1")
+		ip("netns", "del", ns)
+		require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "no such network namespace") }, patience, 50*time.Millisecond)
+		ip("netns", "add", ns)
+		require.Eventually(t, func() bool {
+			return exec.Command("ip", "-n", ns, "link", "show", "tap1").Run() == nil && strings.Contains(p.log.String(), "interfaces that were deleted are back")
+		}, patience, 50*time.Millisecond)
+		require.Contains(t, p.log.String(), "vport vm1")
+		p.signal(syscall.SIGTERM)
+		require.Equal(t, exitOK, p.wait(), p.log)
+	}
 }
 
 // linkIndex is the number that the kernel gave an interface, 0 when there is none of that name.
