@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,19 @@ type demoRun struct {
 	cmd    *exec.Cmd
 	lines  chan string // of standard error: the progress
 	stdout bytes.Buffer
-	dir    string // its working directory
+	dir    string      // its working directory
+	began  atomic.Bool // it has the machine's only lab: it may be swept
+}
+
+// needNoDemo ends a test before it touches anything when somebody else's demo is there: there is only one per machine.
+func needNoDemo(t *testing.T) {
+	t.Helper()
+	left, err := netlab.Left("sluice-demo-", "/run/sluice-demo")
+	require.NoError(t, err)
+	if len(left) > 0 {
+		require.FailNow(t, "a demo is on this machine that this test did not start: "+
+			"end it with Ctrl-C in its terminal, or when it was left with --keep: sluice demo --down", "%v", left)
+	}
 }
 
 func startDemo(t *testing.T, args ...string) *demoRun {
@@ -39,11 +52,19 @@ func startDemo(t *testing.T, args ...string) *demoRun {
 	go func() {
 		defer close(d.lines)
 		for s := bufio.NewScanner(stderr); s.Scan(); {
+			if strings.Contains(s.Text(), "build two hosts") { // the first step, behind the lock
+				d.began.Store(true)
+			}
 			d.lines <- s.Text()
 		}
 	}()
 	t.Cleanup(func() {
 		d.cmd.Process.Kill()
+		for range d.lines { // it says whether it began before it ends
+		}
+		if !d.began.Load() {
+			return // what is there is another's
+		}
 		if t.Failed() {
 			_ = exec.Command(program("sluice"), "demo", "--down").Run() // for the tests behind us
 		}
@@ -117,6 +138,7 @@ func waitNothingLeft(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	needNoDemo(t)
 	d := startDemo(t, "-o", "json")
 	code, said := d.wait()
 	require.Zero(t, code, "%s\n%s", said, d.stdout.String())
@@ -143,6 +165,7 @@ func TestDemo(t *testing.T) {
 
 // However a demo is ended, it leaves nothing, and the next one works.
 func TestDemoInterrupted(t *testing.T) {
+	needNoDemo(t)
 	for _, step := range []string{"… build", "… start sluiced", "… check", "… measure"} {
 		t.Run("Ctrl-C at "+step, func(t *testing.T) {
 			d := startDemo(t)
@@ -165,6 +188,7 @@ func TestDemoInterrupted(t *testing.T) {
 
 // When even the reaper is killed, the next demo clears away what it finds.
 func TestDemoAndReaperKilled(t *testing.T) {
+	needNoDemo(t)
 	d := startDemo(t)
 	d.until("… check")
 	for _, left := range demoLeft(t) {
@@ -187,6 +211,7 @@ func TestDemoAndReaperKilled(t *testing.T) {
 }
 
 func TestDemoAlone(t *testing.T) {
+	needNoDemo(t)
 	d := startDemo(t, "--keep")
 	d.until("… start sluiced")
 	code, said := startDemo(t).wait()
@@ -221,6 +246,7 @@ func TestDemoAlone(t *testing.T) {
 }
 
 func TestDemoSaysWhatIsMissing(t *testing.T) {
+	needNoDemo(t)
 	run := func(env []string, argv ...string) string {
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Env = env
