@@ -81,7 +81,11 @@ func explainCall(ctx context.Context, socket string, err error) error {
 
 func unreachable(socket string, err error) error {
 	e := &UnreachableError{Socket: socket, Err: err}
+	info, statErr := os.Stat(socket)
 	switch {
+	case statErr == nil && info.Mode()&fs.ModeSocket == 0: // the kernel refuses connections to it as to a stale socket
+		e.What = "it is not a socket"
+		e.Remedy = "name the daemon's socket with --socket or SLUICE_SOCKET"
 	case errors.Is(err, fs.ErrNotExist):
 		e.What = "the socket does not exist"
 		e.Remedy = "start the daemon (systemctl start sluiced), or name its socket with --socket or SLUICE_SOCKET"
@@ -90,7 +94,7 @@ func unreachable(socket string, err error) error {
 		e.Remedy = "start it again (systemctl start sluiced); it replaces the left-over socket itself"
 	case errors.Is(err, fs.ErrPermission):
 		e.What = "permission denied: " + whoMay(socket)
-		e.Remedy = fmt.Sprintf("run the command as root (sudo), or join the group: sudo usermod -aG %s %s, then log in again", socketGroup(socket), userName())
+		e.Remedy = remedyForDenied(socketGroup(socket))
 	case errors.Is(err, syscall.ENOTSOCK), errors.Is(err, syscall.EPROTOTYPE):
 		e.What = "this is no stream socket"
 		e.Remedy = "name the daemon's socket with --socket or SLUICE_SOCKET"
@@ -117,12 +121,31 @@ func whoMay(socket string) string {
 	return fmt.Sprintf("it is open to user %s and group %s (mode %04o)", name, groupName(gid), mode.Perm())
 }
 
-// socketGroup is the group to join: the socket's own, unless that is root's.
-func socketGroup(socket string) string {
-	if _, gid, _, ok := owner(socket); ok && gid != 0 {
-		return groupName(gid)
+// remedyForDenied says how to get at a socket; group is the one to join, empty when there is none.
+func remedyForDenied(group string) string {
+	if group == "" {
+		return "run the command as root (sudo)"
 	}
-	return Group
+	return fmt.Sprintf("run the command as root (sudo), or join the group: sudo usermod -aG %s %s, then log in again", group, userName())
+}
+
+// socketGroup is the group whose members may use the socket, unless that is root's; empty without one.
+func socketGroup(socket string) string {
+	const groupMayUse = 0o060
+	_, gid, mode, ok := owner(socket)
+	switch {
+	case !ok: // the folder hides it: the daemon gives its socket to this group when there is one
+		if _, exists := groupID(Group); exists {
+			return Group
+		}
+		return ""
+	case gid == 0 || mode.Perm()&groupMayUse != groupMayUse:
+		return ""
+	}
+	if g, err := user.LookupGroupId(strconv.Itoa(gid)); err == nil {
+		return g.Name
+	}
+	return ""
 }
 
 func owner(path string) (uid, gid int, mode fs.FileMode, ok bool) {

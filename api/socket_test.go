@@ -118,7 +118,8 @@ func TestUnreachableSaysWhatToDo(t *testing.T) {
 	tests := map[string]struct{ path, says, remedy string }{
 		"absent": {filepath.Join(dir, "none.sock"), "does not exist", "start the daemon"},
 		"stale":  {stale, "ended without cleaning up", "start it again"},
-		"file":   {plain, "the daemon was ended", "start it again"},
+		"file":   {plain, "it is not a socket", "name the daemon's socket"},
+		"folder": {dir, "it is not a socket", "name the daemon's socket"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -160,5 +161,32 @@ func TestPermissionDenied(t *testing.T) {
 	err = unreachable(path, <-dialed)
 	assert.ErrorContains(t, err, "permission denied: it is open to user root and group")
 	assert.ErrorContains(t, err, "mode 0600")
-	assert.ErrorContains(t, err, "usermod -aG sluice")
+	assert.ErrorContains(t, err, "run the command as root (sudo)")
+	assert.NotContains(t, err.Error(), "usermod", "group root is not to be joined")
+}
+
+// TestGroupToJoin suggests only a group that exists and that the socket is open to.
+func TestGroupToJoin(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file to another group")
+	}
+	const daemonGroup, nobodysGroup = 1, 4_000_123
+	path := filepath.Join(t.TempDir(), "s.sock")
+	staleSocket(t, path)
+	for _, tt := range []struct {
+		gid  int
+		mode os.FileMode
+		want string
+	}{
+		{0, 0o660, ""},
+		{daemonGroup, 0o660, groupName(daemonGroup)},
+		{daemonGroup, 0o600, ""},
+		{nobodysGroup, 0o660, ""},
+	} {
+		require.NoError(t, os.Chown(path, 0, tt.gid))
+		require.NoError(t, os.Chmod(path, tt.mode))
+		assert.Equal(t, tt.want, socketGroup(path), tt)
+	}
+	assert.Contains(t, remedyForDenied("sluice"), "usermod -aG sluice")
+	assert.NotContains(t, remedyForDenied(""), "group")
 }
