@@ -72,10 +72,19 @@ func (r *Running) PortName(index uint32) string {
 	return ""
 }
 
-// Ready reports nil when all ports run and every worker makes progress, else why not.
+// Ready reports nil when all uplinks are there and every worker makes progress, else why not. A VM that took its
+// interface away is no reason.
 func (a *Agent) Ready() error {
-	if a.running.Load() == nil {
+	a.devices.RLock()
+	defer a.devices.RUnlock()
+	r := a.running.Load()
+	if r == nil {
 		return ErrStopped
+	}
+	for _, p := range r.order {
+		if p.spec.uplink != nil && p.gone() {
+			return fmt.Errorf("%s: its interface was deleted (%s); make it again, and sluiced opens it", p.spec.object(), p.spec.thing())
+		}
 	}
 	return a.Alive()
 }

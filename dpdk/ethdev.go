@@ -59,6 +59,7 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
+	args.replace()
 	id, err := probe(args, what)
 	if err != nil {
 		return nil, err
@@ -143,7 +144,22 @@ func ethdevInUse(id C.uint16_t) bool {
 
 // interfaceInUse: the kernel would not mind, and deal each frame to one of the two.
 func interfaceInUse(name string) bool {
-	return anyEthdev(func(e *ethdev) bool { return e.kernel != nil && e.kernel.name == name })
+	return anyEthdev(func(e *ethdev) bool { return e.kernel != nil && e.kernel.name == name && !e.kernel.gone() })
+}
+
+// replace gives the device another name while one of its name, whose interface is gone, is still open: the successor is
+// opened before workers let go of the old one.
+func (d *devargs) replace() {
+	taken := func(name string) bool {
+		return anyEthdev(func(e *ethdev) bool { return e.name == name })
+	}
+	if !d.onKernel() || !anyEthdev(func(e *ethdev) bool { return e.name == d.name && e.gone() }) {
+		return
+	}
+	name := d.name
+	for n := 2; taken(d.name); n++ {
+		d.name = fmt.Sprintf("%s_%d", name, n)
+	}
 }
 
 func anyEthdev(is func(*ethdev) bool) bool {
@@ -208,8 +224,8 @@ func (e *ethdev) txQueues() int   { return e.tx }
 // An uplink's interface is never of our making.
 func (e *ethdev) wasCreated() bool { return false }
 
-// gone: a NIC that was pulled out is a matter of its link.
-func (e *ethdev) gone() bool { return false }
+// gone: a NIC that was pulled out is a matter of its link, an interface of the kernel's never comes back by itself.
+func (e *ethdev) gone() bool { return e.kernel != nil && e.kernel.gone() }
 
 func (e *ethdev) reconfigure(mac packet.MAC, mtu int) error {
 	if mac == e.addr && mtu == e.maxLen {

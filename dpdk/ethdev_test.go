@@ -205,3 +205,46 @@ func TestAFPacketLinkDown(t *testing.T) {
 	linked, _ := up.Link()
 	require.False(t, linked)
 }
+
+// ns: vm 1 --tap--+ poller +--veth (af_packet) ---- veth-- ns: host
+//
+// The wire is torn down and made again under its names: the uplink is opened again before the old one is closed.
+func TestAFPacketInterfaceMadeAnew(t *testing.T) {
+	needTaps(t)
+	pool := newPool(t, 2048, 1518)
+	near, far := unique("veth"), unique("veth")
+	host := newNamespace(t)
+	makeWire := func() {
+		ip(t, "link", "add", near, "type", "veth", "peer", "name", far, "netns", host)
+		ip(t, "-n", host, "link", "set", far, "up")
+		ip(t, "-n", host, "addr", "add", "10.77.0.2/24", "dev", far)
+	}
+	makeWire()
+	o := UplinkOptions{Name: "up0", Devargs: unique("net_af_packet") + ",iface=" + near, Promiscuous: true, Pool: pool}
+	old, err := OpenUplink(o)
+	require.NoError(t, err)
+	require.False(t, old.Gone())
+	for range 3 {
+		ip(t, "link", "del", near)
+		require.True(t, old.Gone())
+		_, err = OpenUplink(o)
+		require.ErrorIs(t, err, ErrNoInterface)
+		makeWire()
+		require.True(t, old.Gone(), "the new interface is another one")
+		linked, _ := old.Link()
+		require.False(t, linked)
+		up, err := OpenUplink(o)
+		require.NoError(t, err)
+		require.False(t, up.Gone())
+		require.NoError(t, old.Close())
+		linked, _ = up.Link()
+		require.True(t, linked)
+		old = up
+	}
+	t.Cleanup(func() { require.NoError(t, old.Close()) })
+	a := newVM(t, pool, 1, 1, 1500)
+	wire(t, pool, a.tap, old)
+	a.ping(t, "10.77.0.2")
+	ip(t, "link", "set", near, "netns", a.ns)
+	require.True(t, old.Gone(), "moved away")
+}

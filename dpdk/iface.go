@@ -12,16 +12,20 @@ import (
 
 // kernelInterface is the kernel's side of an uplink whose driver works on top of the kernel (af_packet, af_xdp). Such
 // drivers set no MTU and know neither carrier nor speed.
-type kernelInterface struct{ name string }
+type kernelInterface struct {
+	name  string
+	index int // what drivers are bound to: an interface that is made again under the name has another
+}
 
 func openKernelInterface(name string) (*kernelInterface, error) {
-	if _, err := netlink.LinkByName(name); err != nil {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
 		if errors.As(err, &netlink.LinkNotFoundError{}) {
 			return nil, fmt.Errorf("interface %s: %w in this network namespace: `ip link` lists those that are there", name, ErrNoInterface)
 		}
 		return nil, fmt.Errorf("interface %s: %w", name, err)
 	}
-	return &kernelInterface{name: name}, nil
+	return &kernelInterface{name: name, index: link.Attrs().Index}, nil
 }
 
 func (k *kernelInterface) mtu() int {
@@ -49,12 +53,19 @@ func (k *kernelInterface) bringUp(mtu int) error {
 	return nil
 }
 
+// gone reports that the interface was deleted, or moved to another network namespace.
+func (k *kernelInterface) gone() bool {
+	_, err := netlink.LinkByIndex(k.index)
+	return errors.As(err, &netlink.LinkNotFoundError{})
+}
+
 func (k *kernelInterface) link() (up bool, speedMbit uint32) {
-	link, err := netlink.LinkByName(k.name)
-	if err != nil || link.Attrs().RawFlags&unix.IFF_RUNNING == 0 {
+	const running = unix.IFF_UP | unix.IFF_RUNNING
+	link, err := netlink.LinkByIndex(k.index)
+	if err != nil || link.Attrs().RawFlags&running != running {
 		return false, 0
 	}
-	return true, ethtoolSpeed(k.name)
+	return true, ethtoolSpeed(link.Attrs().Name)
 }
 
 // interfaceError says what a person can do about a failed change of an interface.

@@ -88,7 +88,7 @@ var (
 	neighbours  = gauge("sluice_neighbours", "Next hops in the fabric, by what ARP knows of them.", "uplink", "state")
 	learned     = gauge("sluice_learned_macs", "Ethernet addresses learned on networks that are not virtualised.", "bridge")
 	ports       = gauge("sluice_ports", "Ports of the switch.", "kind")
-	ready       = gauge("sluice_ready", "1 when all ports run and every worker makes progress.")
+	ready       = gauge("sluice_ready", "1 when all uplinks are there and every worker makes progress.")
 	revision    = gauge("sluice_config_revision", "Number of the running configuration; the one read at start is 1.")
 	appliedAt   = gauge("sluice_config_applied_timestamp_seconds", "When the running configuration was applied, Unix time.")
 	lastApply   = gauge("sluice_config_last_apply_success", "1 when the last configuration given was applied, 0 when it was refused.")
