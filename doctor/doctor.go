@@ -35,15 +35,24 @@ type Finding struct {
 
 // Host is what the doctor looks at.
 type Host struct {
-	Root      string                                                // holds sys, proc, dev, run, usr
-	NICs      *nic.System                                           // over the same root
-	Addresses func() (map[string][]netip.Prefix, error)             // of the kernel's interfaces, by name
-	UID       int                                                   // of the user who asks
-	Daemon    func(context.Context) (description string, err error) // asks a running sluiced
+	Root      string                                    // holds sys, proc, dev, run, usr
+	NICs      *nic.System                               // over the same root
+	Addresses func() (map[string][]netip.Prefix, error) // of the kernel's interfaces, by name
+	UID       int                                       // of the user who asks
+	Daemon    AskDaemon
 }
 
-// This returns the machine that the process runs on. daemon asks the sluiced that runs, if any.
-func This(daemon func(context.Context) (string, error)) *Host {
+// Running is a sluiced that runs.
+type Running struct {
+	Description string
+	PID         int
+}
+
+// AskDaemon asks the sluiced that runs, if any.
+type AskDaemon func(context.Context) (Running, error)
+
+// This returns the machine that the process runs on.
+func This(daemon AskDaemon) *Host {
 	cards := nic.Host()
 	return &Host{Root: "/", NICs: cards, Addresses: cards.Addresses, UID: os.Geteuid(), Daemon: daemon}
 }
@@ -54,6 +63,7 @@ type examination struct {
 	config   *policy.Config // never nil; empty when none was given
 	given    bool           // a configuration was given
 	running  bool           // a daemon answers
+	apart    bool           // it sees other interfaces and addresses than this process
 	findings []Finding
 }
 
@@ -80,8 +90,10 @@ func (h *Host) Examine(ctx context.Context, config *policy.Config) ([]Finding, e
 	x.iommu(cards)
 	x.cards(cards)
 	x.pciUplinks(cards)
-	x.kernelUplinks()
-	x.providerAddresses(addresses)
+	if !x.apart {
+		x.kernelUplinks()
+		x.providerAddresses(addresses)
+	}
 	x.tun()
 	x.namespaces()
 	return x.findings, nil

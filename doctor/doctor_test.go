@@ -45,7 +45,7 @@ func server(t *testing.T) (*Host, *fakesys.Tree) {
 	}
 	return &Host{
 		Root: f.Root, Addresses: addresses, NICs: &nic.System{Root: f.Root, StateDir: f.Path("run/sluice/nic"), Addresses: addresses, PID: 1},
-		Daemon: func(context.Context) (string, error) { return "sluiced v1 runs", nil },
+		Daemon: func(context.Context) (Running, error) { return Running{"sluiced v1 runs", 4711}, nil },
 	}, f
 }
 
@@ -111,7 +111,7 @@ func TestFindings(t *testing.T) {
 		want   Finding
 	}{
 		"daemon absent": {setup: func(h *Host, _ *fakesys.Tree) {
-			h.Daemon = func(context.Context) (string, error) { return "", errors.New("no socket") }
+			h.Daemon = func(context.Context) (Running, error) { return Running{}, errors.New("no socket") }
 		}, want: Finding{"daemon", Warn, "no socket", "systemctl start sluiced, or: sluiced --config FILE"}},
 		"not root": {setup: func(h *Host, _ *fakesys.Tree) { h.UID = 1000 },
 			want: Finding{"permissions", Warn, "not root: sluiced needs root for hugepages, taps and namespaces, and these checks see less than all", "sudo sluice doctor"}},
@@ -165,7 +165,11 @@ func TestFindings(t *testing.T) {
 		"interface in a bridge": {setup: func(_ *Host, f *fakesys.Tree) { f.Interface("br0", 1500); f.Over("br0", "fabric0", true) }, config: afPacket,
 			want: Finding{"uplink up0", Warn, "interface fabric0 belongs to br0, which sees the fabric's packets too", "ip link set dev fabric0 nomaster"}},
 		"MTU below the configuration's": {config: strings.Replace(afPacket, "name: up0", "name: up0, mtu: 9000", 1),
-			want: Finding{"uplink up0", Fail, "interface fabric0 has MTU 1600, the configuration says 9000", "ip link set dev fabric0 mtu 9000"}},
+			want: Finding{"uplink up0", Warn, "interface fabric0 has MTU 1600, the configuration says 9000: sluiced sets it at start",
+				"nothing, unless the interface cannot have it; to try: ip link set dev fabric0 mtu 9000"}},
+		"MTU above the configuration's": {config: strings.Replace(vmWithMTU("1500"), "name: up0", "name: up0, mtu: 1500", 1),
+			want: Finding{"uplink up0", Warn, "MTU 1500 is configured; vport red-vm1 sends packets of 1500, which need 1542 on the fabric",
+				"set the uplink's mtu to 1542 (and the fabric's switches), or lower the VMs' MTU to 1458"}},
 		"MTU one too small for the VM": {config: vmWithMTU("1559"),
 			want: Finding{"uplink up0", Warn, "interface fabric0 has MTU 1600; vport red-vm1 sends packets of 1559, which need 1601 on the fabric",
 				"ip link set dev fabric0 mtu 1601 (and the fabric's switches), or lower the VMs' MTU to 1558"}},
@@ -204,7 +208,7 @@ func TestFindings(t *testing.T) {
 
 func noHugepages(h *Host, f *fakesys.Tree) {
 	f.File("sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages", "0\n")
-	h.Daemon = func(context.Context) (string, error) { return "", errors.New("no socket") }
+	h.Daemon = func(context.Context) (Running, error) { return Running{}, errors.New("no socket") }
 }
 
 func TestRunningDaemonHoldsTheHugepages(t *testing.T) {
@@ -215,8 +219,37 @@ func TestRunningDaemonHoldsTheHugepages(t *testing.T) {
 	}
 }
 
+// TestDaemonInAnotherNamespace looks at no interfaces but the daemon's.
+func TestDaemonInAnotherNamespace(t *testing.T) {
+	tests := map[string]struct {
+		setup func(*fakesys.Tree)
+		apart bool
+	}{
+		"another":        {func(f *fakesys.Tree) { f.Link("proc/self/ns/net", "net:[1]"); f.Link("proc/4711/ns/net", "net:[2]") }, true},
+		"the same":       {func(f *fakesys.Tree) { f.Link("proc/self/ns/net", "net:[1]"); f.Link("proc/4711/ns/net", "net:[1]") }, false},
+		"not to be seen": {func(f *fakesys.Tree) { f.Link("proc/self/ns/net", "net:[1]") }, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h, f := server(t)
+			tt.setup(f)
+			f.Remove("sys/class/net/fabric0")
+			found := examine(t, h, config(t, afPacket))
+			says := Finding{"daemon", Warn, "sluiced (pid 4711) runs in another network namespace: its interfaces and addresses are not to be seen from here",
+				"examine them there: ip netns exec $(ip netns identify 4711) sluice doctor, with the same arguments"}
+			if tt.apart {
+				assert.Contains(t, found, says)
+				assert.Equal(t, Warn, Worst(found))
+			} else {
+				assert.NotContains(t, found, says)
+				assert.Equal(t, Fail, Worst(found))
+			}
+		})
+	}
+}
+
 func TestExamineThisMachine(t *testing.T) {
-	h := This(func(context.Context) (string, error) { return "", errors.New("none") })
+	h := This(func(context.Context) (Running, error) { return Running{}, errors.New("none") })
 	found := examine(t, h, nil)
 	checks := map[string]bool{}
 	for _, f := range found {

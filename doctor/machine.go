@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,13 +13,30 @@ import (
 
 // daemon asks the one that runs. A host without is no fault: the doctor is called before the first start, too.
 func (x *examination) daemon(ctx context.Context) {
-	description, err := x.Daemon(ctx)
+	running, err := x.Daemon(ctx)
 	if err != nil {
 		x.warn("daemon", "systemctl start sluiced, or: sluiced --config FILE", "%v", err)
 		return
 	}
 	x.running = true
-	x.ok("daemon", "%s", description)
+	x.ok("daemon", "%s", running.Description)
+	// Without the right to see the daemon's namespace, it is taken for ours: that of nearly every host.
+	theirs, ours := x.networkNamespace(strconv.Itoa(running.PID)), x.networkNamespace("self")
+	if theirs == "" || ours == "" || theirs == ours {
+		return
+	}
+	x.apart = true
+	x.warn("daemon", fmt.Sprintf("examine them there: ip netns exec $(ip netns identify %d) sluice doctor, with the same arguments", running.PID),
+		"sluiced (pid %d) runs in another network namespace: its interfaces and addresses are not to be seen from here", running.PID)
+}
+
+// networkNamespace names that of a process, empty when it may not be seen.
+func (x *examination) networkNamespace(process string) string {
+	name, err := os.Readlink(x.path("proc", process, "ns/net"))
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 func (x *examination) user() {

@@ -106,9 +106,15 @@ func (x *examination) kernelUplinks() {
 			x.warn(check, "ip link set dev "+name+" nomaster", "interface %s belongs to %s, which sees the fabric's packets too", name, master)
 		}
 		mtu := x.number("sys/class/net", name, "mtu")
+		if u.MTU != 0 && u.MTU != mtu {
+			x.warn(check, fmt.Sprintf("nothing, unless the interface cannot have it; to try: ip link set dev %s mtu %d", name, u.MTU),
+				"interface %s has MTU %d, the configuration says %d: sluiced sets it at start", name, mtu, u.MTU)
+			mtu = u.MTU
+		}
 		switch {
-		case u.MTU > mtu:
-			x.fail(check, fmt.Sprintf("ip link set dev %s mtu %d", name, u.MTU), "interface %s has MTU %d, the configuration says %d", name, mtu, u.MTU)
+		case need > mtu && u.MTU != 0:
+			x.warn(check, fmt.Sprintf("set the uplink's mtu to %d (and the fabric's switches), or lower the VMs' MTU to %d", need, mtu-policy.Overhead),
+				"MTU %d is configured; vport %s sends packets of %d, which need %d on the fabric", mtu, vm, need-policy.Overhead, need)
 		case need > mtu:
 			x.warn(check, fmt.Sprintf("ip link set dev %s mtu %d (and the fabric's switches), or lower the VMs' MTU to %d", name, need, mtu-adds),
 				"interface %s has MTU %d; vport %s sends packets of %d, which need %d on the fabric", name, mtu, vm, need-adds, need)

@@ -28,7 +28,7 @@ type app struct {
 	daemon   sluicev1connect.SluiceServiceClient
 	began    bool // the command line was understood: later errors are not about it
 	cards    *nic.System
-	examiner func(daemon func(context.Context) (string, error)) *doctor.Host
+	examiner func(doctor.AskDaemon) *doctor.Host
 }
 
 func newApp(in io.Reader, out, err io.Writer) *app {
@@ -41,6 +41,8 @@ const (
 	keyOutput   = "output"
 	keyTimeout  = "timeout"
 	keyInterval = "interval"
+
+	envSocket = "SLUICE_SOCKET" // what viper makes of keySocket
 )
 
 // run carries out a command line and returns the exit code.

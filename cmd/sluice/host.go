@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 
@@ -22,7 +23,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use: "doctor [FILE]", Short: "Examine the host, and say what mends it", Args: cobra.MaximumNArgs(1),
 		Long: `Examine the host: cores, NUMA, hugepages, IOMMU, DPDK, network cards, taps; and with a configuration file its
 interfaces, MTUs, provider addresses and namespaces too. Without a file the configuration of the running daemon is taken,
-if there is one. Every finding that is not well comes with the command that mends it. Nothing is changed. The exit code is
+if there is one; with one, the daemon is asked at the socket that the file names. Every finding that is not well comes with the command that mends it. Nothing is changed. The exit code is
 1 when something will fail.`,
 		Example: "  sudo sluice doctor\n  sudo sluice doctor /etc/sluice/host.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,6 +36,9 @@ if there is one. Every finding that is not well comes with the command that mend
 				var verdict *cli.Check
 				if config, verdict, err = parse(name, data); err != nil || !verdict.OK {
 					return errors.Join(err, a.verdict(verdict))
+				}
+				if !cmd.Flags().Changed(keySocket) && os.Getenv(envSocket) == "" {
+					a.settings.Set(keySocket, config.Daemon.Socket)
 				}
 			} else {
 				config = a.runningConfig(cmd.Context())
@@ -66,18 +70,19 @@ func (a *app) runningConfig(ctx context.Context) *policy.Config {
 }
 
 // describeDaemon asks the running one for what the doctor reports of it.
-func (a *app) describeDaemon(ctx context.Context) (string, error) {
+func (a *app) describeDaemon(ctx context.Context) (doctor.Running, error) {
 	st, err := call(ctx, a, a.client().GetStatus, &sluicev1.GetStatusRequest{})
 	var down *api.UnreachableError
 	switch {
 	case errors.As(err, &down):
-		return "", fmt.Errorf("sluiced does not run: %s: %s", down.Socket, down.What)
+		return doctor.Running{}, fmt.Errorf("sluiced does not run: %s: %s", down.Socket, down.What)
 	case err != nil:
-		return "", errors.New(describe(err))
+		return doctor.Running{}, errors.New(describe(err))
 	case !st.GetReady():
-		return "", fmt.Errorf("sluiced (pid %d) is not ready: %s", st.GetPid(), st.GetNotReadyReason())
+		return doctor.Running{}, fmt.Errorf("sluiced (pid %d) is not ready: %s", st.GetPid(), st.GetNotReadyReason())
 	}
-	return fmt.Sprintf("sluiced %s (pid %d) runs revision %d of %s", st.GetVersion(), st.GetPid(), st.GetRevision(), st.GetConfigFile()), nil
+	return doctor.Running{PID: int(st.GetPid()), Description: fmt.Sprintf("sluiced %s (pid %d) runs revision %d of %s",
+		st.GetVersion(), st.GetPid(), st.GetRevision(), st.GetConfigFile())}, nil
 }
 
 func (a *app) nicCommand() *cobra.Command {

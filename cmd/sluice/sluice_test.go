@@ -49,7 +49,7 @@ func host(t *testing.T) func(*app) {
 	cards := &nic.System{Root: f.Root, StateDir: f.Path("run/sluice/nic"), Addresses: none, PID: 1, Write: f.Write}
 	return func(a *app) {
 		a.cards = cards
-		a.examiner = func(daemon func(context.Context) (string, error)) *doctor.Host {
+		a.examiner = func(daemon doctor.AskDaemon) *doctor.Host {
 			return &doctor.Host{Root: f.Root, NICs: cards, Addresses: none, Daemon: daemon}
 		}
 	}
@@ -244,6 +244,17 @@ func TestSettingsFromTheEnvironment(t *testing.T) {
 	assert.Contains(t, got.err, `interval "soon": this is no length of time; write it like 500ms, 1s or 2m`)
 	t.Setenv("SLUICE_OUTPUT", "xml")
 	assert.Equal(t, 2, sluiceWith(t, nil, "check", file(t, good)).code)
+}
+
+// TestDoctorAsksTheDaemonOfTheFile unless it is told another one.
+func TestDoctorAsksTheDaemonOfTheFile(t *testing.T) {
+	machine, theFiles := host(t), serve(t, &daemon{})
+	other := filepath.Join(t.TempDir(), "other.sock")
+	config := file(t, good+"daemon: {socket: "+theFiles+"}\n")
+	assert.Contains(t, sluiceWith(t, machine, "doctor", config).out, "sluiced v1.2.3 (pid 4711) runs")
+	assert.Contains(t, sluiceWith(t, machine, "doctor", config, "--socket", other).out, "sluiced does not run: "+other)
+	t.Setenv("SLUICE_SOCKET", other)
+	assert.Contains(t, sluiceWith(t, machine, "doctor", config).out, "sluiced does not run: "+other)
 }
 
 func TestSilentDaemon(t *testing.T) {
