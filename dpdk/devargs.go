@@ -49,6 +49,8 @@ func (d devargs) onKernel() bool {
 	return false
 }
 
+func (d devargs) isAFPacket() bool { return d.onKernel() && strings.Contains(d.name, "af_packet") }
+
 // Geometry of an af_packet ring. The driver takes slot i to be at i times the slot size, so a block must hold a whole
 // number of slots; the kernel wants blocks of whole pages; and the driver wants an mbuf as large as a slot.
 const (
@@ -56,6 +58,9 @@ const (
 	slotOverhead = 96   // in front of the frame: tpacket2_hdr, sockaddr_ll, alignment (66), and a VLAN tag put back (4)
 	minSlot      = 2048
 	l2Overhead   = 14 + 8 // Ethernet header and two VLAN tags
+	// Four times the driver's own: the ring must last while another process has the worker's core. It costs twice that
+	// many slots of the kernel's memory per queue.
+	ringFrames = 2048
 )
 
 // ringSlot is the slot that a frame of so many bytes needs.
@@ -77,6 +82,9 @@ func (d *devargs) afPacket(queues, mtu int) error {
 			return fmt.Errorf("framesz=%s: %w: MTU %d needs at least %d", given, ErrInvalid, mtu, mtu+l2Overhead+slotOverhead)
 		}
 		return nil
+	}
+	if d.get("blocksz") == "" {
+		d.setDefault("framecnt", strconv.Itoa(ringFrames)) // a whole number of blocks
 	}
 	if slot > minSlot {
 		block := slot

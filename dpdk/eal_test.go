@@ -216,7 +216,7 @@ func TestRingSlot(t *testing.T) {
 	for _, c := range []struct{ mtu, slot, block int }{{1500, 2048, 0}, {1600, 2048, 0}, {1930, 2048, 0}, {1931, 3072, 12288}, {4000, 5120, 20480}, {9000, 9216, 36864}, {9600, 10240, 20480}} {
 		d := parseDevargs("net_af_packet0,iface=eth0")
 		require.NoError(t, d.afPacket(2, c.mtu))
-		want := "net_af_packet0,iface=eth0,qpairs=2"
+		want := "net_af_packet0,iface=eth0,qpairs=2,framecnt=2048"
 		if c.block > 0 {
 			require.Zero(t, c.block%4096)
 			require.Zero(t, c.block%c.slot)

@@ -32,6 +32,7 @@ type ethdev struct {
 	name   string
 	id     C.uint16_t
 	kernel *kernelInterface // of drivers on top of the kernel, else nil
+	rings  *ringSockets     // of af_packet, else nil
 	locks  *C.struct_sluice_txlock
 	rx, tx int
 	addr   packet.MAC
@@ -66,6 +67,9 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 	}
 	e := &ethdev{name: args.name, id: id, kernel: kernel}
 	notes, err := e.start(o, what)
+	if err == nil && args.isAFPacket() {
+		e.rings, err = findRingSockets(kernel.index)
+	}
 	if err != nil {
 		C.sluice_ethdev_close(id)
 		return nil, err
@@ -105,7 +109,7 @@ func prepare(args *devargs, o *UplinkOptions) (*kernelInterface, error) {
 	if o.MTU == 0 {
 		o.MTU = k.mtu()
 	}
-	if strings.Contains(args.name, "af_packet") {
+	if args.isAFPacket() {
 		if err := args.afPacket(max(o.RxQueues, o.TxQueues), o.MTU); err != nil {
 			return nil, err
 		}
@@ -247,6 +251,13 @@ func (e *ethdev) stats() (Stats, error) {
 	var s C.struct_rte_eth_stats
 	if err := errno(C.rte_eth_stats_get(e.id, &s)); err != nil {
 		return Stats{}, failure("statistics of device "+e.name, err, "")
+	}
+	if e.rings != nil {
+		missed, err := e.rings.read()
+		if err != nil {
+			return Stats{}, fmt.Errorf("statistics of device %s: %w", e.name, err)
+		}
+		s.imissed += C.uint64_t(missed)
 	}
 	return Stats{
 		RxPackets: uint64(s.ipackets), RxBytes: uint64(s.ibytes), RxErrors: uint64(s.ierrors), RxMissed: uint64(s.imissed), RxNoMbuf: uint64(s.rx_nombuf),

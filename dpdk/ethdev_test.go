@@ -162,6 +162,53 @@ func TestAFPacketOnVeth(t *testing.T) {
 	}
 }
 
+// What the receive ring had no room for is counted, exactly.
+func TestAFPacketMissed(t *testing.T) {
+	needTaps(t)
+	pool := newPool(t, 1024, 1518)
+	near, far := unique("veth"), unique("veth")
+	ip(t, "link", "add", near, "type", "veth", "peer", "name", far)
+	t.Cleanup(func() { ip(t, "link", "del", near) })
+	up, err := OpenUplink(UplinkOptions{Name: "up0", Devargs: unique("net_af_packet") + ",framecnt=64,iface=" + near, Pool: pool})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, up.Close()) })
+	other := newUplink(t, pool, unique("net_af_packet")+",iface="+far, 1)
+	p := newPoller(t, pool)
+	require.NoError(t, p.AddRx(up.Handle(), 0, 0))
+	require.NoError(t, p.SetTx(0, other.Handle(), 0, false))
+	flush(p)
+	io := p.IO()
+	drain := func() {
+		for io.NumRx = 1; io.NumRx > 0; {
+			io.RxBudget = packet.MaxRx
+			p.Poll()
+			freeRx(p)
+		}
+	}
+	const sent = 500
+	for range sent {
+		send(t, p, 0, frame(60, 'm'))
+		flush(p)
+	}
+	require.Eventually(t, func() bool {
+		s, err := up.Stats()
+		require.NoError(t, err)
+		return s.RxMissed >= sent-64
+	}, 5*time.Second, 10*time.Millisecond)
+	first, err := up.Stats()
+	require.NoError(t, err)
+	drain()
+	s, err := up.Stats()
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, s.RxMissed, first.RxMissed, "reading forgets nothing")
+	require.GreaterOrEqual(t, s.RxPackets, uint64(64))
+	require.GreaterOrEqual(t, s.RxPackets+s.RxMissed, uint64(sent), "nothing vanishes uncounted")
+	require.Less(t, s.RxPackets+s.RxMissed, uint64(sent+64), "sent, and what little the kernel announces by itself")
+	o, err := other.Stats()
+	require.NoError(t, err)
+	require.Zero(t, o.RxMissed, "of another uplink")
+}
+
 // The interface goes down while packets are sent, and comes back: the worker is not held up, and traffic resumes.
 func TestAFPacketLinkDown(t *testing.T) {
 	needTaps(t)
@@ -193,7 +240,7 @@ func TestAFPacketLinkDown(t *testing.T) {
 	require.Equal(t, 32, burst())
 	ip(t, "link", "set", near, "down")
 	sent := 0
-	for range 64 { // four times what the ring holds
+	for range 64 { // as much as the ring holds
 		sent += burst()
 	}
 	require.LessOrEqual(t, sent, 2048)
