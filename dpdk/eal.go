@@ -89,6 +89,7 @@ func Init(o Options) (Memory, error) {
 	}
 	eal.started, eal.running, eal.pci = true, true, len(o.PCI) > 0
 	takeLog()
+	removeStaleDirs(runtimeDir())
 	return mem, nil
 }
 
@@ -203,6 +204,7 @@ func Cleanup() error {
 		return fmt.Errorf("stop DPDK: %w", ErrNotInitialised)
 	}
 	eal.running = false
+	defer func(dir string) { _ = unix.Rmdir(dir) }(runtimeDir())
 	if err := errno(C.rte_eal_cleanup()); err != nil {
 		return failure("stop DPDK", err, takeLog())
 	}

@@ -111,19 +111,28 @@ func TestCores(t *testing.T) {
 	require.Equal(t, exitOK, p.wait())
 }
 
+// runtimeDir is the folder that DPDK makes for a daemon of root's.
+func runtimeDir(p *process) string { return fmt.Sprintf("/var/run/dpdk/sluice-%d", p.cmd.Process.Pid) }
+
 func TestKilledAndStartedAgain(t *testing.T) {
 	h := newHost(t, network)
+	var killed []string
 	for range 2 {
 		p := launch(t, h.args())
 		p.await("READY=1")
 		require.FileExists(t, h.socket)
 		p.kill()
 		require.FileExists(t, h.socket, "a killed daemon leaves its socket behind")
+		killed = append(killed, runtimeDir(p))
 	}
 	p := launch(t, h.args())
 	p.await("READY=1")
+	for _, dir := range killed {
+		require.NoDirExists(t, dir, "the next start puts away what a killed one left")
+	}
 	p.signal(syscall.SIGINT)
 	require.Equal(t, exitOK, p.wait(), p.log)
+	require.NoDirExists(t, runtimeDir(p))
 }
 
 func TestStartedTwice(t *testing.T) {
