@@ -180,7 +180,7 @@ func listNumbers(set map[uint32]bool) string {
 
 const pingCount = 3
 
-// udpRate is low enough for any machine that can run the demo, so that a loss shown is the switch's.
+// udpRate is low enough for any machine that can run the demo: 9,000 packets a second.
 const udpRate = "100M"
 
 // measure lets every tenant in turn send as fast as TCP goes, and UDP at a fixed rate.
@@ -219,9 +219,23 @@ func tcpCell(got netlab.Rate, err error) (Cell, error) {
 	return Cell{Passed: got.BitsPerSecond > 0, Text: bitRate(got.BitsPerSecond), BitsPerSecond: got.BitsPerSecond}, err
 }
 
+// A virtual switch on real hardware loses nothing at this rate. On a machine whose few cores serve workers, VMs and the
+// generator at once, whoever is not scheduled in time loses what its ring cannot hold; more than maxLoss is no service.
+const (
+	noteLoss = 1.0  // percent: worth a remark
+	maxLoss  = 20.0 // percent: failed
+	lossNote = "UDP: packets are lost where a ring is full while its reader has no core: two hosts, the VMs and iperf3 share this machine's. " +
+		"`sluice drops` and the counters above say what the switches dropped; what is in neither was lost in a VM's socket or a host's interface."
+)
+
 func udpCell(got netlab.Rate, err error) (Cell, error) {
+	note := ""
+	if got.LossPercent > noteLoss {
+		note = lossNote
+	}
 	return Cell{
-		Passed:        got.BitsPerSecond > 0,
+		Passed:        got.BitsPerSecond > 0 && got.LossPercent <= maxLoss,
+		Note:          note,
 		Text:          fmt.Sprintf("%s, %.2g%% lost", bitRate(got.BitsPerSecond), got.LossPercent),
 		BitsPerSecond: got.BitsPerSecond, LossPercent: got.LossPercent,
 	}, err

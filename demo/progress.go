@@ -10,7 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// progress says what is going on: on a terminal by a line that turns while a step lasts, else by a line per step.
+// progress says what is going on: on a terminal by a line that turns while a step lasts, else by a line that is
+// completed when the step has ended.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -37,16 +38,15 @@ var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 // step announces a step; the function it returns tells how it ended.
 func (p *progress) step(what string) func(error) {
 	started := time.Now()
-	ended := func(err error) string {
-		mark := "✓"
+	mark := func(err error) string {
 		if err != nil {
-			mark = "✗"
+			return "✗"
 		}
-		return fmt.Sprintf("%s %s (%.1f s)\n", mark, what, time.Since(started).Seconds())
+		return "✓"
 	}
 	if !p.terminal {
-		fmt.Fprintf(p.out, "… %s\n", what)
-		return func(err error) { fmt.Fprint(p.out, ended(err)) }
+		fmt.Fprintf(p.out, "%s … ", what)
+		return func(err error) { fmt.Fprintf(p.out, "%s (%.1f s)\n", mark(err), time.Since(started).Seconds()) }
 	}
 	stop := make(chan struct{})
 	var spinning sync.WaitGroup
@@ -65,6 +65,6 @@ func (p *progress) step(what string) func(error) {
 	return func(err error) {
 		close(stop)
 		spinning.Wait()
-		fmt.Fprint(p.out, clearLine+ended(err))
+		fmt.Fprintf(p.out, "%s%s %s (%.1f s)\n", clearLine, mark(err), what, time.Since(started).Seconds())
 	}
 }

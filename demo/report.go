@@ -52,6 +52,7 @@ type Cell struct {
 	Tenant string `json:"tenant,omitempty"`
 	Passed bool   `json:"passed"`
 	Text   string `json:"text"`
+	Note   string `json:"note,omitempty"` // what to know about an answer that is doubtful or failed
 
 	RoundTripMillis float64 `json:"roundTripMillis,omitempty"`
 	TTL             int     `json:"ttl,omitempty"`

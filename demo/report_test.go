@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
+	"github.com/sluicenet/sluice/demo/netlab"
 )
 
 // Lines as tshark prints them for decodeFields.
@@ -128,5 +129,31 @@ func TestProgressWithoutTerminal(t *testing.T) {
 	p := newProgress(&b)
 	p.step("build")(nil)
 	p.step("measure")(errors.New("no"))
-	assert.Regexp(t, `^… build\n✓ build \(\d+\.\d s\)\n… measure\n✗ measure \(\d+\.\d s\)\n$`, b.String())
+	assert.Regexp(t, `^build … ✓ \(\d+\.\d s\)\nmeasure … ✗ \(\d+\.\d s\)\n$`, b.String())
+}
+
+func TestLossOfUDP(t *testing.T) {
+	for _, tt := range []struct {
+		loss   float64
+		passed bool
+		mark   string
+	}{{0, true, "✓"}, {1, true, "✓"}, {1.5, true, "!"}, {20, true, "!"}, {20.5, false, "✗"}, {99, false, "✗"}} {
+		cell, err := udpCell(netlab.Rate{BitsPerSecond: 1e8, LossPercent: tt.loss}, nil)
+		require.NoError(t, err)
+		assert.Equal(t, tt.passed, cell.Passed, tt)
+		assert.Contains(t, cell.Text, "% lost")
+		assert.Equal(t, tt.mark, painter(false).answer(cell), tt)
+
+		r := sampleReport(t)
+		r.Checks[0].Answers = []Cell{cell, cell}
+		r.finish()
+		var b strings.Builder
+		r.WriteTable(&b)
+		assert.Equal(t, tt.passed, r.Passed)
+		said := strings.Join(strings.Fields(b.String()), " ")
+		assert.Equal(t, tt.mark != "✓", strings.Contains(said, lossNote), "it is said where loss may come from, when there is some")
+		assert.LessOrEqual(t, strings.Count(said, lossNote), 1, "but once")
+	}
+	cell, _ := udpCell(netlab.Rate{}, nil)
+	assert.False(t, cell.Passed, "nothing arrived")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -36,6 +37,14 @@ func (p painter) mark(good bool) string {
 		return p.paint(text.FgGreen, "✓")
 	}
 	return p.paint(text.FgRed, "✗")
+}
+
+// answer marks an answer: well, doubtful or failed.
+func (p painter) answer(c Cell) string {
+	if c.Passed && c.Note != "" {
+		return p.paint(text.FgYellow, "!")
+	}
+	return p.mark(c.Passed)
 }
 
 func newTable(title string) table.Writer {
@@ -102,7 +111,7 @@ func (r *Report) answers(p painter) string {
 		c := &r.Checks[i]
 		row := table.Row{c.What}
 		for _, cell := range c.Answers {
-			row = append(row, p.mark(cell.Passed)+" "+text.WrapSoft(cell.Text, width))
+			row = append(row, p.answer(cell)+" "+text.WrapSoft(cell.Text, width))
 		}
 		// One answer for all tenants spreads over their columns.
 		for len(c.Answers) == 1 && len(row) <= len(r.Tenants) {
@@ -151,6 +160,9 @@ func (r *Report) verdict(p painter) string {
 	if r.Wire.File != "" {
 		fmt.Fprintf(&b, "Capture of the wire: %s (look at it with: wireshark, or tshark -V -r)\n", r.Wire.File)
 	}
+	for _, note := range r.notes() {
+		fmt.Fprintf(&b, "%s\n", text.WrapSoft(note, 120))
+	}
 	word := "All of it holds"
 	if !r.Passed {
 		word = "Not all of it holds"
@@ -160,6 +172,19 @@ func (r *Report) verdict(p painter) string {
 		b.WriteString(r.guide())
 	}
 	return b.String()
+}
+
+// notes are those of all answers, each once.
+func (r *Report) notes() []string {
+	var notes []string
+	for i := range r.Checks {
+		for _, a := range r.Checks[i].Answers {
+			if a.Note != "" && !slices.Contains(notes, a.Note) {
+				notes = append(notes, a.Note)
+			}
+		}
+	}
+	return notes
 }
 
 // guide tells how to look around in a demo that keeps running.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
@@ -24,7 +23,7 @@ import (
 type demoRun struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	lines  chan string // of standard error: the progress
+	said   chan string // what comes on standard error: the progress
 	stdout bytes.Buffer
 	dir    string      // its working directory
 	began  atomic.Bool // it has the machine's only lab: it may be swept
@@ -36,31 +35,37 @@ func needNoDemo(t *testing.T) {
 	left, err := netlab.Left("sluice-demo-", "/run/sluice-demo")
 	require.NoError(t, err)
 	if len(left) > 0 {
-		require.FailNow(t, "a demo is on this machine that this test did not start: "+
-			"end it with Ctrl-C in its terminal, or when it was left with --keep: sluice demo --down", "%v", left)
+		t.Fatal("a demo is on this machine that this test did not start, and it is left alone: " +
+			"end it with Ctrl-C in its terminal, or when it was left with --keep: sluice demo --down")
 	}
 }
 
 func startDemo(t *testing.T, args ...string) *demoRun {
 	t.Helper()
-	d := &demoRun{t: t, lines: make(chan string, 1000), dir: t.TempDir()}
+	d := &demoRun{t: t, said: make(chan string, 1000), dir: t.TempDir()}
 	d.cmd = exec.Command(program("sluice"), append([]string{"demo", "--sluiced", program("sluiced"), "--capture", "wire.pcapng"}, args...)...)
 	d.cmd.Dir, d.cmd.Stdout = d.dir, &d.stdout
 	stderr, err := d.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, d.cmd.Start())
 	go func() {
-		defer close(d.lines)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
-			if strings.Contains(s.Text(), "build two hosts") { // the first step, behind the lock
-				d.began.Store(true)
+		defer close(d.said)
+		for buf := make([]byte, 4096); ; {
+			n, err := stderr.Read(buf)
+			if n > 0 {
+				if strings.Contains(string(buf[:n]), "build two hosts") { // the first step, behind the lock, written at once
+					d.began.Store(true)
+				}
+				d.said <- string(buf[:n])
 			}
-			d.lines <- s.Text()
+			if err != nil {
+				return
+			}
 		}
 	}()
 	t.Cleanup(func() {
 		d.cmd.Process.Kill()
-		for range d.lines { // it says whether it began before it ends
+		for range d.said { // it says whether it began before it ends
 		}
 		if !d.began.Load() {
 			return // what is there is another's
@@ -73,21 +78,20 @@ func startDemo(t *testing.T, args ...string) *demoRun {
 	return d
 }
 
-// until reads the progress up to a line with word.
+// until reads the progress up to a word.
 func (d *demoRun) until(word string) {
 	d.t.Helper()
 	limit := time.After(60 * time.Second)
-	var said []string
+	said := ""
 	for {
 		select {
-		case line, ok := <-d.lines:
+		case more, ok := <-d.said:
 			require.True(d.t, ok, "the demo ended before it said %q: %v", word, said)
-			said = append(said, line)
-			if strings.Contains(line, word) {
+			if said += more; strings.Contains(said, word) {
 				return
 			}
 		case <-limit:
-			require.FailNow(d.t, "the demo is stuck", "%v", said)
+			require.FailNow(d.t, "the demo is stuck", said)
 		}
 	}
 }
@@ -95,11 +99,11 @@ func (d *demoRun) until(word string) {
 // wait waits for the end and returns the exit code and the rest of standard error.
 func (d *demoRun) wait() (int, string) {
 	d.t.Helper()
-	var said []string
-	for line := range d.lines {
-		said = append(said, line)
+	said := ""
+	for more := range d.said {
+		said += more
 	}
-	return netlab.ExitCode(d.cmd.Wait()), strings.Join(said, "\n")
+	return netlab.ExitCode(d.cmd.Wait()), said
 }
 
 // demoLeft lists what a demo has left on the machine: namespaces, its directory, processes of its own.
@@ -166,7 +170,7 @@ func TestDemo(t *testing.T) {
 // However a demo is ended, it leaves nothing, and the next one works.
 func TestDemoInterrupted(t *testing.T) {
 	needNoDemo(t)
-	for _, step := range []string{"… build", "… start sluiced", "… check", "… measure"} {
+	for _, step := range []string{"build two", "start sluiced", "check reach", "measure TCP"} {
 		t.Run("Ctrl-C at "+step, func(t *testing.T) {
 			d := startDemo(t)
 			d.until(step)
@@ -190,7 +194,7 @@ func TestDemoInterrupted(t *testing.T) {
 func TestDemoAndReaperKilled(t *testing.T) {
 	needNoDemo(t)
 	d := startDemo(t)
-	d.until("… check")
+	d.until("check reach")
 	for _, left := range demoLeft(t) {
 		pid, command, _ := strings.Cut(left, " ")
 		if strings.Contains(command, "--reap") {
@@ -204,7 +208,7 @@ func TestDemoAndReaperKilled(t *testing.T) {
 	assert.NotEmpty(t, demoLeft(t))
 
 	d = startDemo(t)
-	d.until("… measure")
+	d.until("measure TCP")
 	require.NoError(t, d.cmd.Process.Signal(os.Interrupt))
 	d.wait()
 	assert.Empty(t, demoLeft(t))
@@ -213,7 +217,7 @@ func TestDemoAndReaperKilled(t *testing.T) {
 func TestDemoAlone(t *testing.T) {
 	needNoDemo(t)
 	d := startDemo(t, "--keep")
-	d.until("… start sluiced")
+	d.until("start sluiced")
 	code, said := startDemo(t).wait()
 	assert.NotZero(t, code)
 	assert.Contains(t, said, "another demo is running")
