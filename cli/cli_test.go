@@ -143,6 +143,29 @@ func TestDropThatIsNewInTheWindow(t *testing.T) {
 	assert.Equal(t, 5.0, *d.Drops[0].PerSec)
 }
 
+func TestChangeOfASection(t *testing.T) {
+	plan := NewPlan("f.yaml", false, &sluicev1.ApplyResponse{Changes: []*sluicev1.Change{{Op: "modify", Kind: "host", Detail: "name host-a -> host-b"}}})
+	assert.Contains(t, draw(t, plan, false), "~ host: name host-a -> host-b\n")
+}
+
+func TestUnknownNodeOfACard(t *testing.T) {
+	for numa, want := range map[int]string{nic.None: "-", 0: "0", 1: "1"} {
+		out := draw(t, &Cards{Cards: []nic.Card{{PCI: "0000:03:00.0", NUMA: numa, IOMMUGroup: 77}}}, false)
+		assert.Regexp(t, `nobody +- +`+want+` +77`, out)
+		assert.Equal(t, want, numberOrDash(numa))
+	}
+}
+
+func TestNextHopToMany(t *testing.T) {
+	answer := &sluicev1.NextHopResponse{Verdict: "nvgre"}
+	for to, many := range map[string]bool{"224.0.0.1": true, "239.1.2.3": true, "255.255.255.255": true, "ff02::fb": true,
+		"10.0.0.7": false, "10.0.0.255": false, "2001:db8::1": false} {
+		hop := NewNextHop(&sluicev1.NextHopRequest{Target: to}, answer)
+		assert.Equal(t, many, hop.Dropped(), to)
+		assert.Equal(t, many, hop.Reason == "tenant-broadcast", to)
+	}
+}
+
 func TestColours(t *testing.T) {
 	plan := NewPlan("f.yaml", false, &sluicev1.ApplyResponse{Changes: []*sluicev1.Change{{Op: "add", Kind: "vport", Name: "x"}}})
 	assert.Contains(t, draw(t, plan, true), "\x1b[32m+ vport x\x1b[0m\n")

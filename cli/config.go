@@ -140,7 +140,10 @@ func (p *Plan) Draw(s *Screen) {
 	counts := map[string]int{}
 	for _, c := range p.Changes {
 		counts[c.Op]++
-		line := signs[c.Op].sign + " " + c.Kind + " " + c.Name
+		line := signs[c.Op].sign + " " + c.Kind
+		if c.Name != "" { // a section that exists once has none
+			line += " " + c.Name
+		}
 		if c.Detail != "" {
 			line += ": " + c.Detail
 		}

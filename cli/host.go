@@ -56,17 +56,21 @@ func (l *Cards) Draw(s *Screen) {
 		case c.Driver == "":
 			owner = "nobody"
 		}
-		group := "-"
-		if c.IOMMUGroup != nic.None {
-			group = strconv.Itoa(c.IOMMUGroup)
-		}
 		note := strings.Join(c.Protected, "; ")
 		if c.Was != "" {
 			note = "goes back to " + c.Was
 		}
-		rows = append(rows, []string{c.PCI, c.Name, firstOf(c.MAC, "-"), owner, firstOf(c.Driver, "-"), strconv.Itoa(max(c.NUMA, 0)), group, c.Model, note})
+		rows = append(rows, []string{c.PCI, c.Name, firstOf(c.MAC, "-"), owner, firstOf(c.Driver, "-"), numberOrDash(c.NUMA), numberOrDash(c.IOMMUGroup), c.Model, note})
 	}
 	s.Table([]string{"PCI", "NAME", "MAC", "OWNER", "DRIVER", ">NUMA", ">IOMMU", "MODEL", "NOTE"}, rows)
+}
+
+// numberOrDash shows a node or group of a card.
+func numberOrDash(n int) string {
+	if n == nic.None {
+		return "-"
+	}
+	return strconv.Itoa(n)
 }
 
 // Binding is what was done to a card, or with DryRun would be.

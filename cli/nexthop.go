@@ -2,8 +2,16 @@ package cli
 
 import (
 	"fmt"
+	"net/netip"
 
 	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
+)
+
+// What the switches do with broadcast and multicast of a VM, whatever the policy: the sender makes a group's Ethernet
+// address of it, which the question by customer addresses cannot say.
+const (
+	reasonBroadcast = "tenant-broadcast"
+	broadcastMeans  = "broadcast and multicast of a virtual subnet are not carried, apart from ARP and neighbour discovery"
 )
 
 // verdictDrop is the API's word for a packet that goes nowhere.
@@ -28,9 +36,19 @@ type NextHop struct {
 
 // NewNextHop shows the answer to a question.
 func NewNextHop(q *sluicev1.NextHopRequest, r *sluicev1.NextHopResponse) *NextHop {
+	if to, err := netip.ParseAddr(q.GetTarget()); err == nil && toGroup(to) {
+		return &NextHop{From: q.GetSource(), To: q.GetTarget(), Verdict: verdictDrop, Reason: reasonBroadcast, Explanation: broadcastMeans,
+			Steps: []string{q.GetTarget() + " is no address of a VM: a packet to it bears the Ethernet address of a group"}}
+	}
 	return &NextHop{From: q.GetSource(), To: q.GetTarget(), Verdict: r.GetVerdict(), Reason: r.GetReason(), Explanation: r.GetReasonExplanation(),
 		Vport: r.GetVport(), Uplink: r.GetUplink(), PA: r.GetPa(), NextHop: r.GetNextHop(), NextHopMAC: r.GetNextHopMac(),
 		VSID: r.GetVsid(), MAC: r.GetMac(), Steps: notNil(r.GetSteps())}
+}
+
+// toGroup reports whether an address is one of many receivers. Those of a subnet's broadcast cannot be told without its
+// prefix.
+func toGroup(a netip.Addr) bool {
+	return a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // Dropped reports whether the packet would not arrive.

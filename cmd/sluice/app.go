@@ -52,9 +52,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	strict(root) // behind SetOut: completion remembers where to write
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return cli.ExitOK
+	}
+	var alone *needsCommandError
+	if errors.As(err, &alone) {
+		fmt.Fprintf(a.err, "%s\nsluice: %v\n", alone.help(), err)
+		return cli.ExitUsage
 	}
 	if !a.began {
 		fmt.Fprintf(a.err, "sluice: %v; see %s --help\n", err, cmd.CommandPath())
@@ -187,14 +193,64 @@ func call[Q, R any](ctx context.Context, a *app, method func(context.Context, *Q
 	return method(ctx, question)
 }
 
-// showHelp is what a command that only holds others does.
+// showHelp is what the command by itself does.
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// needsCommandError is a command that only holds others, without one of them, or with one that it does not have.
+type needsCommandError struct {
+	cmd  *cobra.Command
+	what string
+}
+
+func (e *needsCommandError) Error() string { return e.what }
+
+func (e *needsCommandError) help() string {
+	return strings.TrimSpace(e.cmd.Short) + ".\n\n" + e.cmd.UsageString()
+}
+
+func needCommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return &needsCommandError{cmd, fmt.Sprintf("%s does nothing by itself; add %s", cmd.CommandPath(), strings.Join(names, " or "))}
+}
+
+// knownTopic refuses what is no command of cmd, with the help of cmd.
+func knownTopic(cmd *cobra.Command, args []string) error {
+	if err := onlyCommands(cmd, args); err != nil {
+		return &needsCommandError{cmd, err.Error()}
+	}
+	return nil
+}
 
 // group is a command that only holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: onlyCommands, RunE: showHelp}
+	g := &cobra.Command{Use: use, Short: short, Args: onlyCommands, RunE: needCommand}
 	g.AddCommand(commands...)
 	return g
+}
+
+// strict makes the commands that cobra adds refuse what they do not know, as all others do.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Args, c.RunE = knownTopic, needCommand
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				topic, rest, err := root.Find(args)
+				if err != nil {
+					return err
+				}
+				return knownTopic(topic, rest)
+			}
+		}
+	}
 }
 
 // onlyCommands refuses what is no command, and names the ones that may be meant.

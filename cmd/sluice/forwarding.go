@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
 	"github.com/sluicenet/sluice/cli"
+	"github.com/sluicenet/sluice/packet"
 )
 
 func (a *app) recordCommand() *cobra.Command {
@@ -60,16 +62,15 @@ func (a *app) learnedCommand() *cobra.Command {
 
 func (a *app) nexthopCommand() *cobra.Command {
 	var q sluicev1.NextHopRequest
+	var vsid string
 	cmd := &cobra.Command{
 		Use: "nexthop {--vsid N | --subnet NAME} --from CA --to CA", Short: "Say where a packet would go, and why", Args: cobra.NoArgs,
 		Long: `Say what the switch would do with a packet from one customer address to another, step by step. No packet is sent. The
 exit code is 1 when it would be dropped.`,
 		Example: "  sluice nexthop --vsid 6001 --from 10.0.0.5 --to 10.0.0.7\n  sluice nexthop --subnet red-web --from 10.0.0.5 --to 10.0.1.9",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for flag, value := range map[string]string{"from": q.GetSource(), "to": q.GetTarget()} {
-				if _, err := netip.ParseAddr(value); err != nil {
-					return cli.Usage(fmt.Errorf("--%s %q: this is no IP address; give the customer address of a VM", flag, value))
-				}
+			if err := checkNextHop(&q, vsid); err != nil {
+				return cli.Usage(err)
 			}
 			answer, err := call(cmd.Context(), a, a.client().NextHop, &q)
 			if err != nil {
@@ -86,7 +87,7 @@ exit code is 1 when it would be dropped.`,
 		},
 	}
 	f := cmd.Flags()
-	f.Uint32Var(&q.Vsid, "vsid", 0, "virtual subnet of the sender, by number")
+	f.StringVar(&vsid, "vsid", "", "virtual subnet of the sender, by number")
 	f.StringVar(&q.Subnet, "subnet", "", "virtual subnet of the sender, by name")
 	f.StringVar(&q.Source, "from", "", "customer address of the sender")
 	f.StringVar(&q.Target, "to", "", "customer address of the target")
@@ -96,6 +97,29 @@ exit code is 1 when it would be dropped.`,
 	cmd.MarkFlagsOneRequired("vsid", "subnet")
 	cmd.MarkFlagsMutuallyExclusive("vsid", "subnet")
 	return cmd
+}
+
+// checkNextHop puts the VSID, when one is given, into a question, and refuses what cannot be asked.
+func checkNextHop(q *sluicev1.NextHopRequest, vsid string) error {
+	if vsid != "" || q.GetSubnet() == "" {
+		n, err := strconv.ParseUint(vsid, 10, 32)
+		if err != nil || n < packet.MinVSID || n > packet.MaxVSID {
+			return fmt.Errorf("--vsid wants a number from %d to %d, not %q", packet.MinVSID, packet.MaxVSID, vsid)
+		}
+		q.Vsid = uint32(n)
+	}
+	var ends [2]netip.Addr
+	for i, end := range []struct{ flag, value string }{{"from", q.GetSource()}, {"to", q.GetTarget()}} {
+		a, err := netip.ParseAddr(end.value)
+		if err != nil {
+			return fmt.Errorf("--%s %q: this is no IP address; give the customer address of a VM", end.flag, end.value)
+		}
+		ends[i] = a.Unmap()
+	}
+	if ends[0].Is4() != ends[1].Is4() {
+		return fmt.Errorf("--from %s and --to %s: a packet has either IPv4 or IPv6 addresses; give two of one family", q.GetSource(), q.GetTarget())
+	}
+	return nil
 }
 
 func (a *app) dropsCommand() *cobra.Command {

@@ -89,6 +89,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		"learned":       {[]string{"learned", "list"}, 0, []string{"up0 vlan 100", "1m30s"}, "learned.0.port", "legacy"},
 		"nexthop":       {[]string{"nexthop", "--vsid", "6001", "--from", "10.0.0.5", "--to", "10.0.0.7"}, 0, []string{" 1. 10.0.0.7 is in subnet red-web", "verdict           nvgre", "172.16.1.2 at 02:00:00:00:00:02"}, "uplink", "up0"},
 		"nexthop drop":  {[]string{"nexthop", "--subnet", "red-web", "--from", "10.0.0.5", "--to", "10.9.9.9"}, 1, []string{"verdict  drop", "no-route: No subnet or route"}, "reason", "no-route"},
+		"nexthop group": {[]string{"nexthop", "--subnet", "red-web", "--from", "10.0.0.5", "--to", "224.0.0.251"}, 1, []string{"verdict  drop", "tenant-broadcast: broadcast and multicast"}, "reason", "tenant-broadcast"},
 		"drops":         {[]string{"drops", "--interval", "1ms"}, 0, []string{"uplink up0", "2,000,000", "unknown-vsid", "The sender used"}, "drops.1.perSec", 10.0},
 		"drops by port": {[]string{"drops", "--by", "port", "--interval", "1ms"}, 0, []string{"2,000,010", "vport red-vm1"}, "drops.0.perSec", 5.0},
 		"drops by why":  {[]string{"drops", "--by", "reason", "--interval", "1ms"}, 0, []string{"source-spoof", "30"}, "drops.1.perSec", 15.0},
@@ -168,7 +169,21 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		"help":                   {[]string{"--socket", none}, 0, ""},
-		"help of a group":        {[]string{"vport"}, 0, ""},
+		"help of a group":        {[]string{"help", "vport"}, 0, ""},
+		"group alone":            {[]string{"vport"}, 2, "sluice: sluice vport does nothing by itself; add list or show\n"},
+		"group alone, the help":  {[]string{"config"}, 2, "Available Commands:\n  show "},
+		"group of one":           {[]string{"learned"}, 2, "sluice learned does nothing by itself; add list"},
+		"completion alone":       {[]string{"completion"}, 2, "add bash or fish"},
+		"no such shell":          {[]string{"completion", "tcsh"}, 2, `sluice completion has no command "tcsh"`},
+		"no such shell, help":    {[]string{"completion", "tcsh"}, 2, "Available Commands:\n  bash "},
+		"no such shell either":   {[]string{"completion", "nosuch"}, 2, `sluice completion has no command "nosuch"`},
+		"help of nothing":        {[]string{"help", "nosuch"}, 2, `sluice: sluice has no command "nosuch"` + "\n"},
+		"help of less":           {[]string{"help", "vport", "nosuch"}, 2, `sluice vport has no command "nosuch"`},
+		"help of a subcommand":   {[]string{"help", "completion", "bash"}, 0, ""},
+		"negative VSID":          {[]string{"nexthop", "--vsid", "-3", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "sluice: --vsid wants a number from 4096 to 16777214, not \"-3\"\n"},
+		"reserved VSID":          {[]string{"nexthop", "--vsid", "4095", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "--vsid wants a number"},
+		"empty VSID":             {[]string{"nexthop", "--vsid", "", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "--vsid wants a number"},
+		"two families":           {[]string{"nexthop", "--vsid", "6001", "--from", "10.0.0.1", "--to", "2001:db8::1"}, 2, "give two of one family"},
 		"version without daemon": {[]string{"version", "--socket", none}, 0, ""},
 		"not ready":              {[]string{"status", "--interval", "0", "--socket", unready}, 1, ""},
 		"no such vport":          {[]string{"vport", "show", "nope", "--socket", socket}, 1, "sluice: no vport nope on this host; see sluice vport list\n"},
@@ -181,20 +196,20 @@ func TestExitCodes(t *testing.T) {
 		"unknown subcommand":     {[]string{"vport", "lst"}, 2, `sluice vport has no command "lst"; is it list?; see sluice vport --help`},
 		"unknown flag":           {[]string{"status", "--nope"}, 2, "unknown flag: --nope; see sluice status --help"},
 		"missing argument":       {[]string{"check"}, 2, "accepts 1 arg(s), received 0; see sluice check --help"},
-		"missing flag":           {[]string{"nexthop", "--vsid", "1", "--from", "10.0.0.1"}, 2, `required flag(s) "to" not set`},
+		"missing flag":           {[]string{"nexthop", "--vsid", "6001", "--from", "10.0.0.1"}, 2, `required flag(s) "to" not set`},
 		"no subnet":              {[]string{"nexthop", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "[vsid subnet]"},
-		"two subnets":            {[]string{"nexthop", "--vsid", "1", "--subnet", "x", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "[vsid subnet]"},
+		"two subnets":            {[]string{"nexthop", "--vsid", "6001", "--subnet", "x", "--from", "10.0.0.1", "--to", "10.0.0.2"}, 2, "[vsid subnet]"},
 		"bad output":             {[]string{"status", "-o", "xml"}, 2, `output "xml": there is no such form; use table, json or yaml`},
 		"bad interval":           {[]string{"status", "--interval", "soon"}, 2, "invalid argument"},
 		"no time for an answer":  {[]string{"status", "--timeout", "0"}, 2, "timeout 0: no daemon answers in no time"},
-		"no address":             {[]string{"nexthop", "--vsid", "1", "--from", "10.0.0.1", "--to", "vm"}, 2, `--to "vm": this is no IP address`},
+		"no address":             {[]string{"nexthop", "--vsid", "6001", "--from", "10.0.0.1", "--to", "vm"}, 2, `--to "vm": this is no IP address`},
 		"negative interval":      {[]string{"status", "--interval", "-1s"}, 2, `interval "-1s": this is no length of time`},
 		"watch without interval": {[]string{"drops", "--watch", "--interval", "0", "--socket", socket}, 2, "--watch needs an interval above 0"},
 		"bad grouping":           {[]string{"drops", "--by", "colour", "--socket", socket}, 2, `--by "colour": rows can be merged by port or by reason`},
 		"demo kept and ended":    {[]string{"demo", "--keep", "--down"}, 2, "[down keep]"},
 	}
 	for _, command := range []string{"status", "diff FILE", "apply FILE", "config show", "vport list", "vport show x", "uplink list", "uplink show x",
-		"record list", "neighbour list", "learned list", "drops", "nexthop --vsid 1 --from 10.0.0.1 --to 10.0.0.2"} {
+		"record list", "neighbour list", "learned list", "drops", "nexthop --vsid 6001 --from 10.0.0.1 --to 10.0.0.2"} {
 		args := append(strings.Fields(strings.Replace(command, "FILE", file(t, good), 1)), "--socket", none)
 		tests["unreachable: "+command] = struct {
 			args []string
