@@ -181,7 +181,7 @@ func replace(file string, text []byte) error {
 }
 
 var csvHeader = []string{"profile", "direction", "frame_bytes", "flows", "round", "contender", "cycles_per_packet", "best_cycles_per_packet",
-	"mpps", "turn_p50_ns", "turn_p9999_ns", "turn_max_ns", "gaps_per_minute", "collections_per_minute", "load1", "steal"}
+	"mpps", "turn_p50_ns", "turn_p9999_ns", "turn_max_ns", "gaps_per_minute", "collections_per_minute", "waited", "load1", "steal"}
 
 // CSV gives one line per sample. What a contender does not have is left empty.
 func (r *Result) CSV() ([]byte, error) {
@@ -204,7 +204,7 @@ func (r *Result) CSV() ([]byte, error) {
 func csvRow(p *profile.Profile, round int, s *measure.Sample) []string {
 	number := func(v float64) string { return strconv.FormatFloat(math.Round(v*1e3)/1e3, 'f', -1, 64) }
 	row := []string{p.Name, string(p.Direction), strconv.Itoa(p.FrameBytes), strconv.Itoa(p.Flows), strconv.Itoa(round), s.Contender,
-		"", "", "", "", "", "", "", "", "", ""}
+		"", "", "", "", "", "", "", "", number(s.Waited), "", ""}
 	if len(s.Windows) > 0 {
 		row[6], row[7], row[8] = number(s.CyclesPerPacket), number(s.BestCycles), number(s.MPPS)
 	}
@@ -212,7 +212,7 @@ func csvRow(p *profile.Profile, round int, s *measure.Sample) []string {
 		row[9], row[10], row[11], row[12], row[13] = number(j.P50Ns), number(j.P9999Ns), number(j.MaxNs), number(j.GapsPerMinute), number(j.CollectionsPerMin)
 	}
 	if s.Busy != nil {
-		row[14], row[15] = number(s.Busy.Load1), number(s.Busy.Steal)
+		row[15], row[16] = number(s.Busy.Load1), number(s.Busy.Steal)
 	}
 	return row
 }

@@ -3,8 +3,10 @@ package machine
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/measure"
 )
@@ -61,5 +63,36 @@ func Watch(core int) func() *measure.Busy {
 			b.Steal = float64(now.steal-before.steal) / float64(d)
 		}
 		return b
+	}
+}
+
+// threadTimes are how long a thread has run, and how long it was ready to and did not, because others had its core.
+type threadTimes struct{ ran, waited uint64 }
+
+// schedTimes reads the threads of a process (Documentation/scheduler/sched-stats.rst in the kernel's source).
+func schedTimes(pid int) map[string]threadTimes {
+	all := map[string]threadTimes{}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, f := range files {
+		var t threadTimes
+		if _, err := fmt.Sscan(readText(f), &t.ran, &t.waited); err == nil {
+			all[filepath.Base(filepath.Dir(f))] = t
+		}
+	}
+	return all
+}
+
+// WatchThread looks at the busiest thread of a process from now until the returned function is called, which gives the
+// share of that time for which others of this machine had the thread's core: what a hypervisor takes is not in it.
+func WatchThread(pid int) func() float64 {
+	before, start := schedTimes(pid), time.Now()
+	return func() float64 {
+		busiest := threadTimes{}
+		for id, now := range schedTimes(pid) {
+			if then, old := before[id]; old && now.ran-then.ran > busiest.ran {
+				busiest = threadTimes{now.ran - then.ran, now.waited - then.waited}
+			}
+		}
+		return float64(busiest.waited) / float64(max(1, time.Since(start).Nanoseconds()))
 	}
 }

@@ -99,3 +99,17 @@ func TestManifest(t *testing.T) {
 	assert.Zero(t, parseMemory("", "Hugetlb:"))
 	assert.GreaterOrEqual(t, HugepagesMB(), 0)
 }
+
+func TestWatchThread(t *testing.T) {
+	share := WatchThread(os.Getpid())
+	sum := 0
+	for i := range 50_000_000 {
+		sum += i
+	}
+	require.NotZero(t, sum)
+	waited := share()
+	assert.GreaterOrEqual(t, waited, 0.0)
+	assert.Less(t, waited, 1.0)
+	assert.NotEmpty(t, schedTimes(os.Getpid()))
+	assert.Zero(t, WatchThread(1<<30)(), "no such process")
+}

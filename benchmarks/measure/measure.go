@@ -40,8 +40,15 @@ type Sample struct {
 	Jitter          *jitter.Summary    `json:"jitter,omitempty"`
 	Detail          map[string]float64 `json:"detail,omitempty"` // what the contender says of itself
 	Notes           []string           `json:"notes,omitempty"`
+	Waited          float64            `json:"waited"` // share of the time for which other programs had the measured core
 	Busy            *Busy              `json:"busy,omitempty"`
 }
+
+// DisturbedFrom is the share of Waited from which a sample says more about others than about its contender.
+const DisturbedFrom = 0.02
+
+// Disturbed reports whether others had the core for too long.
+func (s *Sample) Disturbed() bool { return s.Waited >= DisturbedFrom }
 
 // Busy is what else happened on the machine while the sample was taken.
 type Busy struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
@@ -51,7 +52,7 @@ const (
 // filePrefix tells the DPDK programs of this process from all others on the machine.
 func filePrefix(name string) string { return fmt.Sprintf("sluice-bench-%d-%s", os.Getpid(), name) }
 
-// measureDPDK measures a DPDK program that forwards already, from the counters of its devices.
+// measureDPDK measures a DPDK program that forwards already, the first of the processes, from the counters of its devices.
 func measureDPDK(ctx context.Context, job compare.Job, prefix string, w wiring, all ...*process) (s measure.Sample, err error) {
 	var t *telemetry
 	err = until(ctx, "look at its counters", startPatience, func() (bool, error) {
@@ -89,7 +90,9 @@ func measureDPDK(ctx context.Context, job compare.Job, prefix string, w wiring, 
 	// What goes out is read before and after what comes in, so that packets on their way do not look lost.
 	outBefore, err1 := out()
 	inBefore, err2 := in()
+	waited := machine.WatchThread(all[0].pid())
 	windows, runErr := measure.Series(ctx, job.Clock, job.Windows, job.Window, out)
+	s.Waited = waited()
 	inAfter, err3 := in()
 	outAfter, err4 := out()
 	if len(windows) > 0 {

@@ -171,12 +171,13 @@ func share(v float64) string {
 
 // noise says what the machine itself did to the figures.
 func noise(w io.Writer, r *compare.Result) {
-	var spins []Turns
-	widest, steal := 0.0, 0.0
+	lost, gaps, widest, steal, waited := 0.0, 0.0, 0.0, 0.0, 0.0
+	samples, disturbed, spins := 0, 0, 0
 	for _, s := range r.Scenarios {
 		for _, row := range Rows(s) {
-			if row.Contender == peer.SpinName && row.Turns != nil {
-				spins = append(spins, *row.Turns)
+			if t := row.Turns; t != nil && row.Contender == peer.SpinName {
+				spins++
+				lost, gaps = max(lost, t.LostShare.Max), max(gaps, t.GapsPerMinute.Max)
 			}
 			if row.Cycles.N > 1 {
 				widest = max(widest, (row.Cycles.Max-row.Cycles.Min)/row.Cycles.Median)
@@ -184,21 +185,27 @@ func noise(w io.Writer, r *compare.Result) {
 		}
 		for _, round := range s.Rounds {
 			for _, sample := range round.Samples {
+				samples++
+				waited = max(waited, sample.Waited)
+				if sample.Disturbed() {
+					disturbed++
+				}
 				if sample.Busy != nil {
 					steal = max(steal, sample.Busy.Steal)
 				}
 			}
 		}
 	}
-	fmt.Fprint(w, "## What the noise is\n\n")
-	fmt.Fprintf(w, "Between the rounds of one contender the cycles per packet differed by up to %.0f %% of their median. The hypervisor took up to %.1f %%\n"+
-		"of the measured core during a sample, as far as it tells.", 100*widest, 100*steal)
-	if len(spins) > 0 {
-		lost, gaps := 0.0, 0.0
-		for _, t := range spins {
-			lost, gaps = max(lost, t.LostShare.Max), max(gaps, t.GapsPerMinute.Max)
-		}
-		fmt.Fprintf(w, " A loop in C that only looks at the clock, pinned to the same core in the same\nrounds, in turns of a microsecond, lost up to %.1f %% of its time in turns of over 10 µs, with up to %.0f gaps over 1 ms a minute: our worker's are to be\nread beside it.", 100*lost, gaps)
+	fmt.Fprintf(w, `## What the noise is
+
+Between the rounds of one contender the cycles per packet differed by up to %.0f %% of their median. Other programs of this
+machine had the measured core for up to %.1f %% of a sample; a sample is taken again, a few times, when that is %.0f %% or more,
+and %d of %d samples stayed so. The hypervisor took up to %.1f %% of the core, as far as it tells.
+`, 100*widest, 100*waited, 100*measure.DisturbedFrom, disturbed, samples, 100*steal)
+	if spins > 0 {
+		fmt.Fprintf(w, `A loop in C that only looks at the clock, pinned to the same core in the same rounds, in turns of a microsecond, lost up to
+%.1f %% of its time in turns of over 10 µs, with up to %.0f gaps over 1 ms a minute: our worker's are to be read beside it.
+`, 100*lost, gaps)
 	}
-	fmt.Fprint(w, "\n\n")
+	fmt.Fprintln(w)
 }

@@ -69,7 +69,7 @@ func TestMarkdown(t *testing.T) {
 		"| source | abc, with changes that were not committed |",
 		"| time | 2026-01-02 03:04 UTC |",
 		"costs 59.0 cycles per packet, 32 packets at once. Of its look-ups 0.4 % found no flow.",
-		"lost up to 1.0 % of its time",
+		"1.0 % of its time in turns of over 10 µs",
 		"differed by up to 33 % of their median",
 		"## What devices in memory do not show",
 	} {

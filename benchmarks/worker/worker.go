@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
+	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/dataplane"
@@ -180,9 +182,11 @@ func (r *run) drops() map[dataplane.Reason]uint64 {
 func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
 	before := r.totals()
 	collections := gcCycles()
+	waited := machine.WatchThread(os.Getpid())
 	r.fabric.recording.Store(true)
 	windows, err := measure.Series(ctx, r.Clock, r.Windows, r.Window, r.sent)
 	r.fabric.recording.Store(false)
+	sample.Waited = waited()
 	collections = gcCycles() - collections
 	after := r.totals() // a quiet point: the worker has seen that it need not record any more
 	if len(windows) == 0 {
@@ -199,7 +203,9 @@ func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
 		"flows":              float64(after.flows),
 		"missShare":          float64(after.misses-before.misses) / max(1, float64(after.hits-before.hits+after.misses-before.misses)),
 		"dropShare":          float64(after.dropped-before.dropped) / max(1, float64(after.received-before.received)),
-		"churnPerSecond":     float64(r.Churn),
+	}
+	if r.Churn > 0 {
+		sample.Detail["garbagePerSecond"] = float64(r.Churn)
 	}
 	return errors.Join(err, r.check(before, after))
 }

@@ -25,6 +25,7 @@ import (
 type compareFlags struct {
 	scenarios []string
 	rounds    int
+	retries   int
 	core      int
 	seconds   float64
 	warmup    time.Duration
@@ -55,6 +56,7 @@ installed is named, and the rest runs. Ctrl-C keeps what was measured until then
 	f := cmd.Flags()
 	f.StringSliceVar(&o.scenarios, "scenario", defaultScenarios, "profiles, each with a number of flows if not its own: PROFILE[:FLOWS]")
 	f.IntVar(&o.rounds, "rounds", compare.MinRounds, "rounds")
+	f.IntVar(&o.retries, "retries", 5, "how often to take a sample again when other programs had the core meanwhile")
 	f.IntVar(&o.core, "core", 1, "core to measure on")
 	f.Float64Var(&o.seconds, "seconds", 0, "time to measure in every turn, instead of the profile's")
 	f.DurationVar(&o.warmup, "warmup", time.Second, "time between the first packets and the measurement")
@@ -135,7 +137,7 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 	if err != nil {
 		return err
 	}
-	if o.rounds < 1 || o.windows < 1 || o.seconds < 0 {
+	if o.rounds < 1 || o.windows < 1 || o.retries < 0 || o.seconds < 0 {
 		return fmt.Errorf("%d rounds with %d windows: choose at least one of each", o.rounds, o.windows)
 	}
 	if err := machine.CheckCore(o.core); err != nil {
@@ -163,7 +165,7 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 	}
 	result := a.newResult(o.core)
 	runErr := compare.Run(ctx, compare.Options{
-		Plans: plans, Contenders: contenders, Rounds: o.rounds, Seconds: o.seconds, Dir: dir, Progress: a.out,
+		Plans: plans, Contenders: contenders, Rounds: o.rounds, Retries: o.retries, Pause: retryPause, Seconds: o.seconds, Dir: dir, Progress: a.out,
 		Job:  compare.Job{Core: o.core, ControlCore: machine.ControlCore(o.core), Warmup: o.warmup, Windows: o.windows, Clock: dpdk.TSC},
 		Keep: func(r *compare.Result) error { return r.WriteAll(o.out) },
 		Busy: func() func() *measure.Busy { return machine.Watch(o.core) },
@@ -171,6 +173,9 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 	report.Print(a.out, result)
 	return runErr
 }
+
+// retryPause is about as long as others take to finish what they are at.
+const retryPause = 10 * time.Second
 
 func (a *app) newResult(core int) *compare.Result {
 	m := a.manifest(core)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,7 @@ func (a *app) spin(ctx context.Context, core int, seconds float64, turn time.Dur
 	result := compare.NewResult(a.manifest(core))
 	result.TSCHz = hz
 	busy := machine.Watch(core)
+	waited := machine.WatchThread(os.Getpid())
 	loops := jitter.New()
 	left := time.Duration(seconds * float64(time.Second))
 	for ; left > 0 && ctx.Err() == nil; left -= spinSlice {
@@ -61,7 +63,7 @@ func (a *app) spin(ctx context.Context, core int, seconds float64, turn time.Dur
 		}
 	}
 	turns := loops.Summary(hz)
-	sample := measure.Sample{Contender: peer.SpinName, Jitter: &turns, Busy: busy()}
+	sample := measure.Sample{Contender: peer.SpinName, Jitter: &turns, Waited: waited(), Busy: busy()}
 	if err := a.showSample(result, &traffic.Plan{}, sample, file, ctx.Err()); err != nil {
 		return err
 	}
