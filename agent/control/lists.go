@@ -110,12 +110,12 @@ func device(p agent.PortStatus) *sluicev1.Device {
 	default:
 		d.Address = p.Uplink.DevArgs
 		name, _, _ := strings.Cut(p.Uplink.DevArgs, ",")
-		d.Driver = strings.TrimRight(strings.TrimPrefix(name, "net_"), "0123456789")
 		for _, arg := range strings.Split(p.Uplink.DevArgs, ",") {
 			if v, ok := strings.CutPrefix(arg, "iface="); ok {
 				d.Interface = v
 			}
 		}
+		d.Driver = driverOf(name, d.Interface)
 	}
 	if p.StatsErr != nil {
 		d.StatsError = p.StatsErr.Error()
@@ -126,6 +126,15 @@ func device(p agent.PortStatus) *sluicev1.Device {
 		RxNoBuffers: p.Stats.RxNoMbuf, TxPackets: p.Stats.TxPackets, TxBytes: p.Stats.TxBytes, TxErrors: p.Stats.TxErrors,
 	}
 	return d
+}
+
+// driverOf is the driver in the name of a virtual device, which ends in a number or in the interface it is over.
+func driverOf(device, iface string) string {
+	driver := strings.TrimPrefix(device, "net_")
+	if d, ok := strings.CutSuffix(driver, "_"+iface); ok && iface != "" {
+		return d
+	}
+	return strings.TrimRight(driver, "0123456789")
 }
 
 func counters(c dataplane.PortCounters) *sluicev1.Counters {
