@@ -96,7 +96,7 @@ func (d *Device) Handle() uint32 { return d.handle }
 // Name is the name given when it was opened.
 func (d *Device) Name() string { return d.name }
 
-// Notes say where the device is less than what was asked for, e.g. fewer queues.
+// Notes say where the device is less than what was asked for, e.g. fewer queues, and what opening it changed elsewhere.
 func (d *Device) Notes() []string { return d.notes }
 
 // MAC is the device's Ethernet address; for a tap, that of the VM behind it.

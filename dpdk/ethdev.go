@@ -74,6 +74,9 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 		C.sluice_ethdev_close(id)
 		return nil, err
 	}
+	if kernel != nil && kernel.note != "" {
+		notes = append(notes, what+": "+kernel.note)
+	}
 	takeLog()
 	return register(o.Name, e, notes), nil
 }

@@ -2,6 +2,7 @@ package dpdk
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -139,6 +140,7 @@ func TestAFPacketOnVeth(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, up.Close()) })
 		require.Equal(t, mtu, up.MTU())
+		require.Contains(t, up.Notes(), fmt.Sprintf("uplink up0: the kernel's interface %s had MTU 1400 and now has the uplink's, %d", near, mtu))
 		require.Equal(t, 2, up.RxQueues())
 		require.Contains(t, ip(t, "link", "show", near), up.MAC().String())
 		linked, speed := up.Link()

@@ -14,7 +14,8 @@ import (
 // drivers set no MTU and know neither carrier nor speed.
 type kernelInterface struct {
 	name  string
-	index int // what drivers are bound to: an interface that is made again under the name has another
+	note  string // what bringUp changed that others may rely on
+	index int    // what drivers are bound to: an interface that is made again under the name has another
 }
 
 func openKernelInterface(name string) (*kernelInterface, error) {
@@ -46,6 +47,7 @@ func (k *kernelInterface) bringUp(mtu int) error {
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
 			return interfaceError(k.name, fmt.Sprintf("set MTU %d", mtu), err)
 		}
+		k.note = fmt.Sprintf("the kernel's interface %s had MTU %d and now has the uplink's, %d", k.name, link.Attrs().MTU, mtu)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return interfaceError(k.name, "set it up", err)

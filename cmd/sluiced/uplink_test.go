@@ -78,6 +78,8 @@ func TestUplinkMadeAnew(t *testing.T) {
 	p.await("READY=1")
 	require.True(t, f.pings("172.16.1.1"))
 	require.True(t, uplink(t, h).GetDevice().GetLinkUp())
+	require.Equal(t, "af_packet", uplink(t, h).GetDevice().GetDriver())
+	require.Contains(t, p.log.String(), "had MTU 1500 and now has the uplink's, 1600")
 
 	f.ip("link", "del", f.near)
 	s := status(t, h)
