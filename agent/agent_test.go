@@ -168,9 +168,15 @@ func TestApplyAddsAndRemoves(t *testing.T) {
 	require.EqualValues(t, 1, index, "vm5's index is free again")
 	require.NoError(t, a.LastAttempt().Err)
 
-	same, err := a.Apply(t.Context(), "new.yaml", []byte(withVMs(6, 8, 9)), false)
+	before := a.Running()
+	same, err := a.Apply(t.Context(), "again.yaml", []byte(withVMs(6, 8, 9)+"# the same\n"), false)
 	require.NoError(t, err)
 	require.Empty(t, same.Changes)
+	require.Equal(t, before.Revision, same.Revision, "nothing changed")
+	require.Equal(t, before.Revision, a.Running().Revision)
+	require.Equal(t, before.Applied, a.Running().Applied)
+	require.Equal(t, "again.yaml", a.Running().File, "what was given last is what is shown")
+	require.Equal(t, same.Hash, a.Running().Hash)
 }
 
 func TestApplyChangesInPlace(t *testing.T) {

@@ -61,6 +61,7 @@ func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
 	if err := restartNeeded(res.Changes); err != nil {
 		return nil, err
 	}
+	wanted.same = len(res.Changes) == 0
 	res.Changes = append(res.Changes, reopened(now, wanted.config)...)
 	if dryRun {
 		_, err := a.check(now, wanted)
