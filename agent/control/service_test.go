@@ -253,6 +253,7 @@ func TestApply(t *testing.T) {
 	require.Len(t, found, 2, "all problems at once: %v", err)
 	require.Equal(t, "bad.yaml", found[0].GetFile())
 	require.Positive(t, found[0].GetLine())
+	require.Positive(t, found[0].GetColumn())
 	require.NotEmpty(t, found[0].GetRemedy())
 	s, err := d.client.GetStatus(ctx, &sluicev1.GetStatusRequest{})
 	require.NoError(t, err)
