@@ -71,7 +71,7 @@ func (k *WideKey) Hash(seed uint64) uint64 {
 }
 
 // Entropy is a hash of the flow's addresses, protocol and ports alone, the same on every host and for every DSCP: the
-// FlowID of NVGRE (RFC 7637, section 3.3) and the choice between equal paths are taken from it.
+// choice between equal paths is taken from it.
 func (k *Key) Entropy() uint32 {
 	return uint32(fold(k[3]^hashMul2^(k[0]>>keyProtoShift&0xff), (k[2]>>32|k[1]<<32)^hashMul1) * hashMul3 >> 32)
 }
