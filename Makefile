@@ -22,6 +22,7 @@ CGO_ROOMS := ^$(MODULE)/(dpdk|cmd/sluiced|cmd/sluice-pktgen)(/|$$)
 E2E_ROOMS := ^$(MODULE)/(demo|e2e)(/|$$)
 CGO        = $$($(GO) list ./... | grep -E '$(CGO_ROOMS)')
 E2E        = $$($(GO) list ./... | grep -E '$(E2E_ROOMS)')
+DEMO       = $$($(GO) list ./demo/...)
 PURE       = $$($(GO) list ./... | grep -Ev '$(CGO_ROOMS)|$(E2E_ROOMS)')
 
 # The command line is the only command that must not link with DPDK.
@@ -69,6 +70,7 @@ test-pure: deps
 test-race: deps
 	@echo "== tests with the race detector"
 	CGO_ENABLED=1 $(GO) test -race $(PURE)
+	CGO_ENABLED=1 $(GO) test -race -p 1 $(AS_ROOT) $(DEMO)
 
 .PHONY: test-cgo
 test-cgo: build
