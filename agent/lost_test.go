@@ -7,8 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/internal/frames"
-	"github.com/sluicenet/sluice/packet"
-	"github.com/sluicenet/sluice/policy"
 )
 
 func TestInterfaceDeletedBehindOurBack(t *testing.T) {
