@@ -399,12 +399,15 @@ func TestConcurrentAppliesAreSerial(t *testing.T) {
 	a, d := start(t, withVMs(5, 6))
 	var wg sync.WaitGroup
 	const clients, rounds = 4, 5
+	var moved atomic.Int64 // applies that changed something: another client's came between, mostly
 	for c := range clients {
 		wg.Go(func() {
 			for range rounds {
-				_, err := a.Apply(t.Context(), "f", []byte(withVMs(5, 6, 10+c)), false)
+				r, err := a.Apply(t.Context(), "f", []byte(withVMs(5, 6, 10+c)), false)
 				if err != nil {
 					t.Errorf("client %d: %v", c, err)
+				} else if len(r.Changes) > 0 {
+					moved.Add(1)
 				}
 			}
 		})
@@ -419,7 +422,8 @@ func TestConcurrentAppliesAreSerial(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.EqualValues(t, 1+clients*rounds, a.Running().Revision)
+	require.EqualValues(t, 1+moved.Load(), a.Running().Revision)
+	require.GreaterOrEqual(t, moved.Load(), int64(clients))
 	require.Len(t, d.Interfaces(), 3)
 }
 
