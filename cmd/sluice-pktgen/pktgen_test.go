@@ -166,31 +166,50 @@ func TestWorkerAndSpin(t *testing.T) {
 		}
 	}
 	assert.FileExists(t, filepath.Join(dir, "cpu"))
-	assert.Equal(t, before, leftovers(t))
+	assert.Subset(t, before, leftovers(t))
 }
 
 func TestCompare(t *testing.T) {
+	r, dir := compareOnce(t, "nvgre-encap,nvgre-decap,l2-64b", "sluice,sluice-churn,testpmd-io,spin")
+	require.Len(t, r.Scenarios, 3)
+	for _, s := range r.Scenarios {
+		assert.Len(t, s.Contenders(), 4-len(r.Missing))
+	}
+	code, page, _ := here("report", filepath.Join(dir, compare.ResultFile))
+	require.Equal(t, exitOK, code)
+	assert.Contains(t, page, "| decapsulation, 64 bytes, 256 flows |")
+}
+
+// Open vSwitch wants a gigabyte of hugepages, which a machine that has run for long may no longer have in one piece.
+func TestCompareWithOpenVSwitch(t *testing.T) {
+	r, _ := compareOnce(t, "nvgre-encap", "sluice,ovs-dpdk")
+	require.Len(t, r.Scenarios, 1)
+	assert.Len(t, r.Scenarios[0].Contenders(), 2-len(r.Missing))
+}
+
+// compareOnce runs one round, and finds everything on the machine as it was afterwards.
+func compareOnce(t *testing.T, scenarios, only string) (*compare.Result, string) {
 	needRoot(t)
 	needMemory(t, 2*peer.OpenVSwitchMemoryMB)
 	before := leftovers(t)
 	dir := t.TempDir()
 	out, err := program("compare", "-d", dir, "--rounds", "1", "--seconds", "0.2", "--warmup", "10ms", "--core", "0",
-		"--scenario", "nvgre-encap,nvgre-decap,l2-64b").CombinedOutput()
+		"--scenario", scenarios, "--only", only).CombinedOutput()
+	if err != nil && strings.Contains(string(out), "Not enough memory available") {
+		t.Skipf("a peer found too few hugepages:\n%s", out)
+	}
 	require.NoError(t, err, string(out))
 	r, err := compare.ReadJSON(filepath.Join(dir, compare.ResultFile))
 	require.NoError(t, err)
 	for name, why := range r.Missing {
 		t.Logf("%s did not take part: %s", name, why)
 	}
-	assert.Empty(t, r.Partial, string(out))
-	require.Len(t, r.Scenarios, 3)
-	for _, s := range r.Scenarios {
-		assert.Len(t, s.Contenders(), 5-len(r.Missing))
+	if strings.Contains(r.Partial, "Not enough memory available") {
+		t.Skipf("a peer found too few hugepages: %s", r.Partial)
 	}
-	code, page, _ := here("report", filepath.Join(dir, compare.ResultFile))
-	require.Equal(t, exitOK, code)
-	assert.Contains(t, page, "| decapsulation, 64 bytes, 256 flows |")
-	assert.Equal(t, before, leftovers(t))
+	assert.Empty(t, r.Partial, string(out))
+	assert.Subset(t, before, leftovers(t))
+	return r, dir
 }
 
 // A person who has seen enough keeps what there is, and the machine is as it was.
@@ -214,5 +233,5 @@ func TestInterruptedCompareKeepsWhatItHas(t *testing.T) {
 	assert.NotEmpty(t, r.Scenarios[0].Samples("sluice"))
 	assert.Contains(t, out.String(), "PARTIAL: interrupted in round")
 	assert.Contains(t, out.String(), "sluice-pktgen: interrupted\n")
-	assert.Equal(t, before, leftovers(t))
+	assert.Subset(t, before, leftovers(t))
 }
