@@ -127,7 +127,7 @@ func conditions(w io.Writer, r *compare.Result) {
 		{"measured core", fmt.Sprintf("%d; %s", r.Core, isolated)},
 		{"memory", fmt.Sprintf("%d MiB, of which %d in hugepages of 2 MiB", r.MemoryMB, r.HugepagesMB)}, {"kernel", r.Kernel}}
 	for _, name := range sortedKeys(r.Versions) {
-		rows = append(rows, []string{name, r.Versions[name]})
+		rows = append(rows, []string{name, strings.TrimPrefix(r.Versions[name], name+" ")})
 	}
 	table(w, append(rows, []string{"source", source},
 		[]string{"load average of one minute", fmt.Sprintf("%.2f before, %.2f after; what is measured counts as 1", r.Load1, r.LoadAfter)}))
