@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,13 +132,23 @@ func needMemory(t *testing.T, mb int) {
 
 // leftovers are what a run must not leave behind.
 func leftovers(t *testing.T) []string {
-	var all []string
+	all := []string{}
 	for _, pattern := range []string{"/var/run/dpdk/sluice-bench-*", "/var/run/dpdk/sluice-pktgen-*", os.TempDir() + "/sluice-bench-*", os.TempDir() + "/sluice-pktgen-*"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
-		all = append(all, found...)
+		for _, name := range found {
+			if !alive(name) {
+				all = append(all, name)
+			}
+		}
 	}
 	return all
+}
+
+// alive reports whether the process that a directory is named after still runs: another's, which is no leftover.
+func alive(name string) bool {
+	pid, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	return err == nil && syscall.Kill(pid, 0) == nil
 }
 
 func TestWorkerAndSpin(t *testing.T) {
