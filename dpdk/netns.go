@@ -26,14 +26,14 @@ func identify(fd int) (namespaceID, error) {
 	if err := unix.Fstat(fd, &s); err != nil {
 		return namespaceID{}, err
 	}
-	return namespaceID{uint64(s.Dev), s.Ino}, nil
+	return namespaceID{s.Dev, s.Ino}, nil
 }
 
 // leadsTo reports whether the name still leads to the namespace that had this identity.
 func (id namespaceID) leadsTo(name string) bool {
 	var s unix.Stat_t
 	err := unix.Stat(namespacePath(name), &s)
-	return err == nil && id == namespaceID{uint64(s.Dev), s.Ino}
+	return err == nil && id == namespaceID{s.Dev, s.Ino}
 }
 
 // openNamespace opens a network namespace by its name under /run/netns or by a path. The caller closes it.
