@@ -19,6 +19,9 @@ type Poller interface {
 	// Poll sends IO.Tx as the runs say, frees IO.Free, refills IO.Spares and receives up to IO.RxBudget packets in runs of at
 	// most packet.RxBurst, round by round over the queues, resuming with the queue after the last one served.
 	Poll()
+	// Cycles reads the clock that IO.TSC is read from, now. It may cost tens of cycles: it is for samples, not for every
+	// packet.
+	Cycles() uint64
 	// Wait blocks until a receive queue that has a descriptor becomes readable, Wake is called, or max has passed.
 	Wait(max time.Duration)
 	// Wake ends a Wait of another goroutine, or the next one.

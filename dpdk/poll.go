@@ -83,6 +83,9 @@ func (p *Poller) IO() *packet.IO { return p.io }
 // Poll sends, frees, refills and receives, in one call of C.
 func (p *Poller) Poll() { C.sluice_poll(p.addr) }
 
+// Cycles reads the time stamp counter, which costs a call of C.
+func (p *Poller) Cycles() uint64 { return TSC() }
+
 // Wait sleeps until a tap is readable, Wake is called, or max has passed. Ethdev queues have no descriptor (af_packet
 // among them): with one of them on the list, max bounds the latency of the next packet.
 func (p *Poller) Wait(limit time.Duration) {

@@ -37,6 +37,8 @@ func TestRingLoopback(t *testing.T) {
 	require.EqualValues(t, packet.Headroom, io.Rx[0].Headroom())
 	require.True(t, io.Rx[0].Writable())
 	require.NotZero(t, io.TSC)
+	require.Greater(t, p.Cycles(), io.TSC, "the same clock, later")
+	require.Less(t, p.Cycles()-io.TSC, 10*TSCHz(), "in the same unit")
 	freeRx(p)
 	p.Poll()
 	require.Zero(t, io.NumFree)

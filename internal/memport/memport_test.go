@@ -377,10 +377,12 @@ func TestClock(t *testing.T) {
 	assert.NotZero(t, before)
 	p.Poll()
 	assert.GreaterOrEqual(t, p.IO().TSC, before)
+	assert.GreaterOrEqual(t, p.Cycles(), p.IO().TSC)
 	net.SetTSC(1 << 60)
 	net.AdvanceTSC(time.Second)
 	p.Poll()
 	assert.EqualValues(t, 1<<60+memport.TSCHz, p.IO().TSC)
+	assert.Equal(t, p.IO().TSC, p.Cycles())
 	p.Wait(time.Hour) // AdvanceTSC has woken it
 	assert.Panics(t, func() { net.SetTSC(5) })
 }

@@ -91,6 +91,13 @@ func (p *Poller) Poll() {
 	p.net.stepped()
 }
 
+// Cycles reads the net's clock.
+func (p *Poller) Cycles() uint64 {
+	p.net.arena.mu.Lock()
+	defer p.net.arena.mu.Unlock()
+	return p.net.now()
+}
+
 func (p *Poller) transmit(io *packet.IO) {
 	for r := range io.NumTxRuns {
 		if d := p.output(io.TxRuns[r].Out).dev; d != nil {
