@@ -241,7 +241,6 @@ func (p *Poller) check(port *port, pkt *packet.Packet) {
 	if !s.same(data) {
 		p.now.Corrupted++
 		p.net.note("corrupted", s, dump(data)+", want "+dump(s.Want))
-		return
 	}
 	p.order(s, v&seqMask)
 }

@@ -14,7 +14,7 @@ type Totals struct {
 	Lost       int64  `json:"lost"`       // missing in front of others; what is under way does not count, see Stop
 	Reordered  uint64 `json:"reordered"`  // arrived behind a later one
 	Duplicated uint64 `json:"duplicated"` // arrived twice
-	Corrupted  uint64 `json:"corrupted"`  // a header or the payload is not what it must be
+	Corrupted  uint64 `json:"corrupted"`  // arrived, but a header or the payload is not what it must be
 	Misrouted  uint64 `json:"misrouted"`  // left by another port than theirs
 	Foreign    uint64 `json:"foreign"`    // packets at a sequence port that are no numbered ones, and no ARP of an uplink
 	// LongestTurn is the longest time between two polls of one worker.
