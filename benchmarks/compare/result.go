@@ -203,7 +203,7 @@ func (r *Result) CSV() ([]byte, error) {
 
 func csvRow(p *profile.Profile, round int, s *measure.Sample) []string {
 	number := func(v float64) string { return strconv.FormatFloat(math.Round(v*1e3)/1e3, 'f', -1, 64) }
-	row := []string{p.Name, string(p.Direction), strconv.Itoa(p.FrameBytes), strconv.Itoa(p.Flows), strconv.Itoa(round), s.Contender,
+	row := []string{p.Name, string(p.Direction), number(p.MeanBytes()), strconv.Itoa(p.Flows), strconv.Itoa(round), s.Contender,
 		"", "", "", "", "", "", "", "", number(s.Waited), "", ""}
 	if len(s.Windows) > 0 {
 		row[6], row[7], row[8] = number(s.CyclesPerPacket), number(s.BestCycles), number(s.MPPS)

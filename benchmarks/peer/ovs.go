@@ -176,7 +176,7 @@ func (o *ovs) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	if o.job.Plan.Profile.Direction != profile.Local {
+	if !o.job.Plan.Profile.Direction.Stays() {
 		if err := o.giveAddress(ctx); err != nil {
 			return err
 		}

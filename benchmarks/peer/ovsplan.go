@@ -29,7 +29,7 @@ type ovsPlan struct {
 }
 
 func planOVS(plan *traffic.Plan, w wiring) ovsPlan {
-	if plan.Profile.Direction == profile.Local {
+	if plan.Profile.Direction.Stays() {
 		return planLocal(plan, w)
 	}
 	phy := ovsBridge{name: underlay,

@@ -3,14 +3,15 @@ package profile
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
 var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
-// headerBytes are what a frame of a protocol needs: Ethernet, IPv4 and its own header.
-var headerBytes = map[string]int{"udp": 14 + 20 + 8, "tcp": 14 + 20 + 20}
+// protocols are those that flows may have. Their headers, with Ethernet's and IPv4's, fit the smallest frame.
+var protocols = []string{"udp", "tcp"}
 
 // check finds values that are impossible, alone or together. All keys are there.
 func (d *decoder) check() {
@@ -19,48 +20,84 @@ func (d *decoder) check() {
 		d.at("name", fmt.Sprintf("%q is no name", p.Name), "use small letters, digits and dashes, at most %d", maxNameBytes)
 	}
 	switch p.Direction {
-	case Encap, Decap, Local:
+	case Encap, Decap, Rewrite, Local, Bridge:
 	default:
-		d.at("direction", fmt.Sprintf("there is no direction %q", p.Direction), "it is %s, %s or %s", Encap, Decap, Local)
-	}
-	if p.FrameBytes < minFrame || p.FrameBytes > maxFrame {
-		d.at("frameBytes", fmt.Sprintf("%d bytes are no Ethernet frame", p.FrameBytes), "choose %d to %d; the FCS is not counted", minFrame, maxFrame)
+		d.at("direction", fmt.Sprintf("there is no direction %q", p.Direction), "it is %s, %s, %s, %s or %s", Encap, Decap, Rewrite, Local, Bridge)
 	}
 	if what, remedy := p.flowsProblem(); what != "" {
 		d.at("flows", what, "%s", remedy)
 	}
 	if p.Tenants < 1 || p.VMs < 1 || p.ports() > MaxPorts {
 		d.at("vms", fmt.Sprintf("%d tenants with %d VMs each", p.Tenants, p.VMs),
-			"at least one of each, and at most %d VMs here in all (with direction local the peers count too)", MaxPorts)
+			"at least one of each, and at most %d VMs here in all (with direction local and bridge the peers count too)", MaxPorts)
 	}
 	if p.Peers < 1 || p.Peers > maxPeers {
 		d.at("peers", fmt.Sprintf("%d peers", p.Peers), "choose 1 to %d", maxPeers)
 	}
+	if p.ACLs < 0 || p.ACLs > MaxACLs {
+		d.at("acls", fmt.Sprintf("%d rules", p.ACLs), "choose 0 to %d", MaxACLs)
+	}
+	d.checkMACs()
 	d.checkProtocols()
+	if d.checkFrames() {
+		d.checkNewFlows()
+	}
 	if p.Duration < minDuration || p.Duration > maxDuration {
 		d.at("duration", fmt.Sprintf("%s cannot be measured", p.Duration), "choose %s to %s", minDuration, maxDuration)
 	}
 }
+
+// checkMACs sees to it that only bridges have a number of addresses.
+func (d *decoder) checkMACs() {
+	switch p := d.profile; {
+	case p.Direction == Bridge && d.lines["macs"] == 0:
+		d.at("direction", "a bridge learns addresses", "add macs: how many are behind each port, 1 to %d", MaxMACs)
+	case p.Direction == Bridge && (p.MACs < 1 || p.MACs > MaxMACs):
+		d.at("macs", fmt.Sprintf("%d addresses behind each port", p.MACs), "choose 1 to %d", MaxMACs)
+	case p.Direction != Bridge && d.lines["macs"] != 0:
+		d.at("macs", "a VM has one address", "remove it, or choose direction bridge")
+	}
+}
+
+func (d *decoder) checkNewFlows() {
+	p := d.profile
+	if p.NewFlowShare > 0 && p.NewFlowsPerSecond > 0 {
+		d.at("newFlowsPerSecond", "newFlowShare is given too", "keep one of them")
+	}
+	switch {
+	case p.NewFlowsPerSecond < 0:
+		d.at("newFlowsPerSecond", fmt.Sprintf("%d are no flows", p.NewFlowsPerSecond), "choose 0 or more")
+	case p.NewFlowsPerSecond > 0 && p.Rate.Max():
+		d.at("newFlowsPerSecond", "the rate of all frames is not given", "add rate, or write newFlowShare instead")
+	case p.NewFlowsPerSecond > 0 && p.NewShare() > maxNewFlowShare:
+		d.at("newFlowsPerSecond", fmt.Sprintf("%d is an impossible rate: a new flow is a frame at least, and there are %.0f a second",
+			p.NewFlowsPerSecond, p.Rate.PacketsPerSecond(p.MeanBytes())), "choose fewer, or a higher rate")
+	}
+	if p.NewFlowShare < 0 || p.NewFlowShare > maxNewFlowShare {
+		d.at("newFlowShare", fmt.Sprintf("%g %% of the frames", 100*p.NewFlowShare), "choose 0%% to %g%%", 100*maxNewFlowShare)
+	}
+}
+
+// maxNewFlowShare leaves known flows in the traffic.
+const maxNewFlowShare = 0.99
 
 func (d *decoder) checkProtocols() {
 	if len(d.profile.Protocols) == 0 {
 		d.at("protocols", "no protocol", "write {udp: 100}")
 	}
 	for _, s := range d.profile.Protocols {
-		switch need, known := headerBytes[s.Protocol]; {
-		case !known:
+		switch {
+		case !slices.Contains(protocols, s.Protocol):
 			d.at("protocols", fmt.Sprintf("unknown protocol %q", s.Protocol), "there are udp and tcp")
 		case s.Weight < 1 || s.Weight > 1000:
 			d.at("protocols", fmt.Sprintf("weight %d of %s", s.Weight, s.Protocol), "choose 1 to 1000")
-		case need > d.profile.FrameBytes:
-			d.at("frameBytes", fmt.Sprintf("the headers of %s take %d bytes", s.Protocol, need), "make the frames larger")
 		}
 	}
 }
 
-// ports counts the VMs here, each of which has a device: with Local the peers are here too.
+// ports counts the VMs here, each of which has a device: with Local and Bridge the peers are here too.
 func (p *Profile) ports() int {
-	if p.Direction == Local {
+	if p.Direction.Stays() {
 		return p.Tenants * (p.VMs + p.Peers)
 	}
 	return p.Tenants * p.VMs
@@ -94,6 +131,22 @@ func (p *Profile) String() string {
 	for i, s := range p.Protocols {
 		mix[i] = fmt.Sprintf("%s %d", s.Protocol, s.Weight)
 	}
-	return fmt.Sprintf("%s: %d-byte frames without FCS, %d flows, %d tenants with %d VMs and %d peers each, %s, bursts of %d, %s",
-		p.Name, p.FrameBytes, p.Flows, p.Tenants, p.VMs, p.Peers, strings.Join(mix, " : "), p.Burst, p.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf("%s: %s, %d flows, %d tenants with %d VMs and %d peers each, %s, bursts of %d, %s",
+		p.Name, p.FrameText(), p.Flows, p.Tenants, p.VMs, p.Peers, strings.Join(mix, " : "), p.Burst, p.Duration.Round(time.Millisecond))
+	if p.MACs > 0 {
+		text += fmt.Sprintf(", %d MACs behind each port", p.MACs)
+	}
+	if p.ACLs > 0 {
+		text += fmt.Sprintf(", %d rules for each VM", p.ACLs)
+	}
+	switch {
+	case p.NewFlowShare > 0:
+		text += fmt.Sprintf(", %g %% of the frames of new flows", 100*p.NewFlowShare)
+	case p.NewFlowsPerSecond > 0:
+		text += fmt.Sprintf(", %d new flows per second", p.NewFlowsPerSecond)
+	}
+	if !p.Rate.Max() {
+		text += ", at " + p.Rate.String()
+	}
+	return text
 }

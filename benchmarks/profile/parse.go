@@ -74,22 +74,36 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	return root
 }
 
-// fields are the keys of a profile; all are required, so that a profile says everything that a reader has to know.
+// fields are the keys of a profile. All but the optional ones are required, so that a profile says everything that a
+// reader has to know.
 func (d *decoder) fields() map[string]func(*yaml.Node) error {
 	p := d.profile
 	return map[string]func(*yaml.Node) error{
-		"name":        text(&p.Name),
-		"description": text(&p.Description),
-		"direction":   text((*string)(&p.Direction)),
-		"frameBytes":  number(&p.FrameBytes),
-		"flows":       number(&p.Flows),
-		"tenants":     number(&p.Tenants),
-		"vms":         number(&p.VMs),
-		"peers":       number(&p.Peers),
-		"protocols":   d.protocols,
-		"burst":       number(&p.Burst),
-		"duration":    duration(&p.Duration),
+		"name":              text(&p.Name),
+		"description":       text(&p.Description),
+		"direction":         text((*string)(&p.Direction)),
+		"frameBytes":        d.frameBytes,
+		"fcs":               text((*string)(&p.FCS)),
+		"flows":             number(&p.Flows),
+		"tenants":           number(&p.Tenants),
+		"vms":               number(&p.VMs),
+		"peers":             number(&p.Peers),
+		"macs":              number(&p.MACs),
+		"acls":              number(&p.ACLs),
+		"protocols":         d.protocols,
+		"burst":             number(&p.Burst),
+		"duration":          duration(&p.Duration),
+		"rate":              d.rate,
+		"search":            d.search,
+		"newFlowShare":      percent(&p.NewFlowShare),
+		"newFlowsPerSecond": number(&p.NewFlowsPerSecond),
 	}
+}
+
+// optional says what holds when a key is left out.
+var optional = map[string]string{
+	"rate": "max", "search": "none", "newFlowShare": "0%", "newFlowsPerSecond": "0",
+	"macs": "required with direction bridge, refused with others",
 }
 
 func (d *decoder) mapping(root *yaml.Node) {
@@ -111,8 +125,8 @@ func (d *decoder) mapping(root *yaml.Node) {
 		}
 	}
 	for _, key := range known {
-		if d.lines[key] == 0 {
-			d.report(root.Line, key+" is missing", "add it: a profile leaves nothing to defaults")
+		if _, may := optional[key]; d.lines[key] == 0 && !may {
+			d.report(root.Line, key+" is missing", "add it: only rate, search and new flows have defaults")
 		}
 	}
 }
@@ -156,6 +170,17 @@ func duration(dst *time.Duration) func(*yaml.Node) error {
 		*dst = v
 		return nil
 	}
+}
+
+// frameBytes reads a size, or {imix: simple}.
+func (d *decoder) frameBytes(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode && len(n.Content) == 2 && n.Content[0].Value == "imix" {
+		return text(&d.profile.IMIX)(n.Content[1])
+	}
+	if err := number(&d.profile.FrameBytes)(n); err != nil {
+		return fmt.Errorf("%w: write a size, or {imix: simple}", err)
+	}
+	return nil
 }
 
 // protocols reads {udp: 70, tcp: 30}.

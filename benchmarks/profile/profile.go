@@ -21,24 +21,39 @@ type Direction string
 
 // Directions.
 const (
-	Encap Direction = "encap" // frames of VMs here go into NVGRE
-	Decap Direction = "decap" // frames for VMs here come in NVGRE
-	Local Direction = "local" // frames between VMs here
+	Encap   Direction = "encap"   // frames of VMs here go into NVGRE
+	Decap   Direction = "decap"   // frames for VMs here come in NVGRE
+	Rewrite Direction = "rewrite" // frames of VMs here leave with provider addresses instead of their own
+	Local   Direction = "local"   // frames between VMs of a virtual subnet here
+	Bridge  Direction = "bridge"  // frames between ports of a VLAN here, whose addresses are learned
 )
 
-// Profile describes traffic. VMs here are of this host; their peers are on another one, except with Local.
+// Stays reports that the traffic never leaves this host: the peers have ports here.
+func (d Direction) Stays() bool { return d == Local || d == Bridge }
+
+// Profile describes traffic. VMs here are of this host; their peers are on another one, except with Local and Bridge.
 type Profile struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description"`
 	Direction   Direction     `json:"direction"`
-	FrameBytes  int           `json:"frameBytes"` // of a VM's frame from its Ethernet header on, without FCS and encapsulation
+	FrameBytes  int           `json:"frameBytes"` // of a VM's frame from its Ethernet header on, as FCS says, without encapsulation; 0 with IMIX
+	IMIX        string        `json:"imix,omitempty"`
+	FCS         FCS           `json:"fcs,omitempty"`
 	Flows       int           `json:"flows"`
-	Tenants     int           `json:"tenants"` // each with one virtual subnet, all with the same customer addresses
-	VMs         int           `json:"vms"`     // of each tenant here, each with a port of its own
-	Peers       int           `json:"peers"`   // of each tenant
+	Tenants     int           `json:"tenants"`        // each with one virtual subnet, all with the same customer addresses; with Bridge a VLAN
+	VMs         int           `json:"vms"`            // of each tenant here, each with a port of its own
+	Peers       int           `json:"peers"`          // of each tenant
+	MACs        int           `json:"macs,omitempty"` // Bridge: addresses behind each port
+	ACLs        int           `json:"acls,omitempty"` // rules of every VM's port
 	Protocols   []Share       `json:"protocols"`
 	Burst       int           `json:"burst"`    // frames of one flow in a row
 	Duration    time.Duration `json:"duration"` // measured in every round, after the warm-up, ns
+
+	// Optional keys.
+	Rate              Rate    `json:"rate,omitzero"`               // how fast a generator sends; as fast as it can by default
+	Search            *Search `json:"search,omitempty"`            // for rates that a switch sustains; none by default
+	NewFlowShare      float64 `json:"newFlowShare,omitempty"`      // of the frames that begin a flow nobody has seen, 0 to 1
+	NewFlowsPerSecond int     `json:"newFlowsPerSecond,omitempty"` // instead of it, beside the frames of known flows
 }
 
 // Share is the weight of a transport protocol among the flows.
@@ -49,11 +64,13 @@ type Share struct {
 
 // Bounds of a profile.
 const (
-	minFrame     = 64
-	maxFrame     = 1514
+	minWire      = 64 // on a wire, FCS included
+	maxWire      = 1518
 	MaxFlows     = 1 << 20
 	MaxFrames    = 1 << 20 // flows times burst: frames of a replay
 	MaxPorts     = 28      // of VMs with a device; Debian's DPDK has 32 in all
+	MaxMACs      = 4096    // behind a port: what the switch learns of one
+	MaxACLs      = 15000
 	maxPeers     = 4096
 	maxBurst     = 256
 	minDuration  = 100 * time.Millisecond
@@ -64,20 +81,28 @@ const (
 // Encapsulation is what NVGRE adds to a frame, bytes: Ethernet, IPv4, GRE with a key (RFC 7637, section 3.2).
 const Encapsulation = 14 + 20 + 8
 
-// SourceBytes is the size of the frames that the switch receives.
-func (p *Profile) SourceBytes() int {
+// Received and Sent are the sizes of a VM's frame, given without FCS, as the switch gets it and as it sends it on.
+func (p *Profile) Received(frame int) int {
 	if p.Direction == Decap {
-		return p.FrameBytes + Encapsulation
+		return frame + Encapsulation
 	}
-	return p.FrameBytes
+	return frame
 }
 
-// SinkBytes is the size of the frames that the switch sends.
-func (p *Profile) SinkBytes() int {
+// Sent is the counterpart of Received.
+func (p *Profile) Sent(frame int) int {
 	if p.Direction == Encap {
-		return p.FrameBytes + Encapsulation
+		return frame + Encapsulation
 	}
-	return p.FrameBytes
+	return frame
+}
+
+// NewShare is the share of the frames that begin a new flow, in a replay, which knows no time: at the profile's rate.
+func (p *Profile) NewShare() float64 {
+	if p.NewFlowsPerSecond > 0 {
+		return float64(p.NewFlowsPerSecond) / p.Rate.PacketsPerSecond(p.MeanBytes())
+	}
+	return p.NewFlowShare
 }
 
 // WithFlows is the profile with another number of flows.

@@ -81,8 +81,13 @@ func find(rows []Row, contender string) Row {
 
 // kind says in a few words what the switch does with the traffic.
 func kind(p *profile.Profile) string {
-	what := map[profile.Direction]string{profile.Encap: "encapsulation", profile.Decap: "decapsulation", profile.Local: "local switching"}[p.Direction]
-	return fmt.Sprintf("%s, %d bytes, %s flows", what, p.FrameBytes, thousands(p.Flows))
+	what := map[profile.Direction]string{profile.Encap: "encapsulation", profile.Decap: "decapsulation", profile.Rewrite: "IP rewrite",
+		profile.Local: "local switching", profile.Bridge: "local switching by learned addresses"}[p.Direction]
+	size := fmt.Sprintf("%d bytes", p.FrameBytes)
+	if p.IMIX != "" {
+		size = p.IMIX + " IMIX"
+	}
+	return fmt.Sprintf("%s, %s, %s flows", what, size, thousands(p.Flows))
 }
 
 func thousands(n int) string {
@@ -140,8 +145,8 @@ func scenario(w io.Writer, s *compare.Scenario) {
 		mix[i] = fmt.Sprintf("%s %d", strings.ToUpper(share.Protocol), share.Weight)
 	}
 	title := kind(p)
-	fmt.Fprintf(w, "## %s%s\n\nProfile %s: %s. Frames of %d bytes without the FCS, %s flows, %s.\n\n", strings.ToUpper(title[:1]), title[1:], p.Name,
-		p.Description, p.FrameBytes, thousands(p.Flows), strings.Join(mix, " : "))
+	fmt.Fprintf(w, "## %s%s\n\nProfile %s: %s. Traffic: %s, %s flows, %s.\n\n", strings.ToUpper(title[:1]), title[1:], p.Name,
+		p.Description, p.FrameText(), thousands(p.Flows), strings.Join(mix, " : "))
 	all := Rows(s)
 	rates := [][]string{{"contender", "cycles per packet", "best window", "Mpps", "packet rate: sluice ÷ this"}}
 	loops := [][]string{{"one turn of the loop", "median", "p99.99", "longest", "gaps over 1 ms a minute", "time in turns over 10 µs", "collections a minute"}}

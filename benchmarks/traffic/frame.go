@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 
@@ -18,7 +19,7 @@ func (p *Plan) Frame(f Flow) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	frame, err := build(ethernet(f.From.MAC, f.To.MAC), ip, transport, pattern(p.Profile.FrameBytes-14-20-header))
+	frame, err := build(ethernet(f.From.MAC, f.To.MAC), ip, transport, pattern(f.Bytes-14-20-header))
 	if err != nil || p.Profile.Direction != profile.Decap {
 		return frame, err
 	}
@@ -26,6 +27,19 @@ func (p *Plan) Frame(f Flow) ([]byte, error) {
 		SrcIP: FarPA.AsSlice(), DstIP: NearPA.AsSlice()}
 	gre := &layers.GRE{KeyPresent: true, Protocol: layers.EthernetTypeTransparentEthernetBridging, Key: f.VSID<<8 | uint32(f.FlowID)}
 	return build(ethernet(FarHostMAC, UplinkMAC), outer, gre, gopacket.Payload(frame))
+}
+
+// announcementType is an EtherType for experiments (IEEE 802).
+const announcementType = 0x88b5
+
+// Announcement is a frame by which bridges learn a station: of no meaning, to an address on the other side.
+func (p *Plan) Announcement(of VM) []byte {
+	frame := make([]byte, 60)
+	to := station(p.Tenants[of.Tenant].VMs[0], 0, 0)
+	copy(frame, to.MAC[:])
+	copy(frame[6:], of.MAC[:])
+	binary.BigEndian.PutUint16(frame[12:], announcementType)
+	return frame
 }
 
 func ethernet(src, dst packet.MAC) *layers.Ethernet {

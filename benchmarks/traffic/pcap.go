@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,30 +20,58 @@ var epoch = time.Unix(1_700_000_000, 0).UTC()
 
 const snapLen = 65535
 
-// WritePcap writes the frames that come in by a port, each flow in a burst, in the order of the flows.
+// floodFrames is how many frames a replay has that brings ever new flows: more of them than a table with the bound that
+// the measurements of protection set, so that none is known any more when it comes again.
+const floodFrames = 1 << 18
+
+// Frames gives the flows of the frames that come in by a port, or by all when source is "": each flow in a burst, in the
+// order of the flows. With new flows the known ones come again and again, and new ones lie evenly between them.
+func (p *Plan) Frames(source string) iter.Seq[Flow] {
+	share := p.Profile.NewShare()
+	frames := p.Profile.Flows * p.Profile.Burst
+	if share > 0 {
+		frames = floodFrames
+	}
+	return func(yield func(Flow) bool) {
+		known, fresh := 0, 0
+		for i := range frames {
+			at := p.Profile.Flows + fresh
+			if int(share*float64(i+1)) > fresh {
+				fresh++
+			} else {
+				at = known / p.Profile.Burst % p.Profile.Flows
+				known++
+			}
+			if flow := p.Flow(at); (source == "" || flow.Source == source) && !yield(flow) {
+				return
+			}
+		}
+	}
+}
+
+// WritePcap writes the frames that come in by a port, in the order of Frames.
 func (p *Plan) WritePcap(w io.Writer, source string) error {
 	buffered := bufio.NewWriter(w)
 	out := pcapgo.NewWriter(buffered)
 	if err := out.WriteFileHeader(snapLen, layers.LinkTypeEthernet); err != nil {
 		return fmt.Errorf("write pcap: %w", err)
 	}
+	var frame []byte
+	var last Flow
 	n := 0
-	for i := range p.Profile.Flows {
-		flow := p.Flow(i)
-		if source != "" && flow.Source != source {
-			continue
-		}
-		frame, err := p.Frame(flow)
-		if err != nil {
-			return err
-		}
-		for range p.Profile.Burst {
-			info := gopacket.CaptureInfo{Timestamp: epoch.Add(time.Duration(n) * time.Microsecond), CaptureLength: len(frame), Length: len(frame)}
-			if err := out.WritePacket(info, frame); err != nil {
-				return fmt.Errorf("write pcap: %w", err)
+	for flow := range p.Frames(source) {
+		if frame == nil || flow != last {
+			var err error
+			if frame, err = p.Frame(flow); err != nil {
+				return err
 			}
-			n++
+			last = flow
 		}
+		info := gopacket.CaptureInfo{Timestamp: epoch.Add(time.Duration(n) * time.Microsecond), CaptureLength: len(frame), Length: len(frame)}
+		if err := out.WritePacket(info, frame); err != nil {
+			return fmt.Errorf("write pcap: %w", err)
+		}
+		n++
 	}
 	if err := buffered.Flush(); err != nil {
 		return fmt.Errorf("write pcap: %w", err)
@@ -79,10 +108,8 @@ func (p *Plan) WriteSources(dir string) (map[string]string, error) {
 // FramesOf is the number of frames in the replay of one source.
 func (p *Plan) FramesOf(source string) int {
 	n := 0
-	for i := range p.Profile.Flows {
-		if p.Flow(i).Source == source {
-			n += p.Profile.Burst
-		}
+	for range p.Frames(source) {
+		n++
 	}
 	return n
 }

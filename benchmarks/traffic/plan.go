@@ -4,6 +4,7 @@
 package traffic
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 
@@ -20,6 +21,20 @@ var (
 	FarHostMAC = packet.MAC{0x02, 0, 0, 0, 0x02, 0x01}
 )
 
+// Provider addresses of VMs, with IP rewrite: those here are in the fabric's prefix, those of the peers behind the other
+// host, which is the uplink's gateway.
+var (
+	nearPAs = netip.MustParseAddr("172.16.1.100")
+	farPAs  = netip.MustParseAddr("172.17.0.1")
+)
+
+// nth is the address n behind first.
+func nth(first netip.Addr, n int) netip.Addr {
+	a := first.As4()
+	binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])+uint32(n))
+	return netip.AddrFrom4(a)
+}
+
 // Uplink is the name of the uplink's port.
 const Uplink = "up0"
 
@@ -28,12 +43,13 @@ var prefix = netip.MustParsePrefix("10.0.0.0/16")
 
 const firstVSID = 5001
 
-// VM is a virtual machine.
+// VM is a virtual machine, or with a bridge one of the stations behind a port.
 type VM struct {
-	Name   string
+	Name   string // of its port too, where it has one
 	Tenant int
 	MAC    packet.MAC
 	CA     netip.Addr
+	PA     netip.Addr // of its own; only with IP rewrite
 }
 
 // Tenant is a network of its own.
@@ -41,7 +57,7 @@ type Tenant struct {
 	Name  string
 	VSID  uint32
 	VMs   []VM // here
-	Peers []VM // on the other host, or here when the direction is Local
+	Peers []VM // on the other host, or here when the traffic stays
 }
 
 // Plan is what a profile takes: tenants, and the ports that traffic comes in by and goes out by.
@@ -50,28 +66,38 @@ type Plan struct {
 	Tenants []Tenant
 	Sources []string // names of ports: of VMs, or of the uplink
 	Sinks   []string
+
+	sizes       []profile.Size
+	sizeWeights int
 }
 
 // New plans a profile.
 func New(p profile.Profile) *Plan {
-	plan := &Plan{Profile: p}
+	plan := &Plan{Profile: p, sizes: p.Sizes()}
+	for _, s := range plan.sizes {
+		plan.sizeWeights += s.Weight
+	}
 	for t := range p.Tenants {
 		tenant := Tenant{Name: fmt.Sprintf("tenant%d", t+1), VSID: uint32(firstVSID + t)}
 		for n := range p.VMs {
-			tenant.VMs = append(tenant.VMs, newVM(t, "vm", n, 1))
+			vm := newVM(t, "vm", n, 1)
+			vm.PA = nth(nearPAs, t*p.VMs+n)
+			tenant.VMs = append(tenant.VMs, vm)
 		}
 		for n := range p.Peers {
-			tenant.Peers = append(tenant.Peers, newVM(t, "peer", n, 32))
+			vm := newVM(t, "peer", n, 32)
+			vm.PA = nth(farPAs, t*p.Peers+n)
+			tenant.Peers = append(tenant.Peers, vm)
 		}
 		plan.Tenants = append(plan.Tenants, tenant)
 	}
 	vms, peers := plan.names(func(t *Tenant) []VM { return t.VMs }), plan.names(func(t *Tenant) []VM { return t.Peers })
 	switch p.Direction {
-	case profile.Encap:
+	case profile.Encap, profile.Rewrite:
 		plan.Sources, plan.Sinks = vms, []string{Uplink}
 	case profile.Decap:
 		plan.Sources, plan.Sinks = []string{Uplink}, vms
-	case profile.Local:
+	case profile.Local, profile.Bridge:
 		plan.Sources, plan.Sinks = vms, peers
 	}
 	return plan
@@ -98,7 +124,7 @@ func (p *Plan) names(of func(*Tenant) []VM) (names []string) {
 // Ports lists the switch's ports, the uplink first.
 func (p *Plan) Ports() []string {
 	ports := append([]string{Uplink}, p.names(func(t *Tenant) []VM { return t.VMs })...)
-	if p.Profile.Direction == profile.Local {
+	if p.Profile.Direction.Stays() {
 		ports = append(ports, p.names(func(t *Tenant) []VM { return t.Peers })...)
 	}
 	return ports
@@ -108,67 +134,9 @@ func (p *Plan) Ports() []string {
 func (p *Plan) VMs() (vms []VM) {
 	for i := range p.Tenants {
 		vms = append(vms, p.Tenants[i].VMs...)
-		if p.Profile.Direction == profile.Local {
+		if p.Profile.Direction.Stays() {
 			vms = append(vms, p.Tenants[i].Peers...)
 		}
 	}
 	return vms
-}
-
-// Flow is one flow of the traffic.
-type Flow struct {
-	Source   string // name of the port that it comes in by
-	From, To VM
-	VSID     uint32
-	FlowID   uint8 // in NVGRE, as the sending host chose it
-	Protocol string
-	SrcPort  uint16
-	DstPort  uint16
-}
-
-const (
-	firstSrcPort = 1024
-	srcPorts     = 60000 // 1024 to 61023
-	firstDstPort = 5001
-)
-
-// Flow gives the i-th flow of the profile: tenants take turns, then VMs, then peers, then ports, so that every prefix of
-// the list is spread as evenly as can be.
-func (p *Plan) Flow(i int) Flow {
-	pr := &p.Profile
-	t := i % pr.Tenants
-	n := i / pr.Tenants % pr.VMs
-	f := i / pr.Tenants / pr.VMs % pr.Peers
-	k := i / pr.Tenants / pr.VMs / pr.Peers
-	tenant := &p.Tenants[t]
-	near, far := tenant.VMs[n], tenant.Peers[f]
-	flow := Flow{Source: near.Name, From: near, To: far, VSID: tenant.VSID, Protocol: p.protocol(i),
-		SrcPort: uint16(firstSrcPort + k%srcPorts), DstPort: uint16(firstDstPort + k/srcPorts)}
-	if pr.Direction == profile.Decap {
-		flow.Source, flow.From, flow.To = Uplink, far, near
-		flow.FlowID = uint8(scatter(uint64(i)))
-	}
-	return flow
-}
-
-func (p *Plan) protocol(i int) string {
-	total := 0
-	for _, s := range p.Profile.Protocols {
-		total += s.Weight
-	}
-	at := int(scatter(uint64(i)) % uint64(total))
-	for _, s := range p.Profile.Protocols {
-		if at -= s.Weight; at < 0 {
-			return s.Protocol
-		}
-	}
-	panic("traffic: a profile without protocols")
-}
-
-// scatter is the finaliser of SplitMix64: neighbours get unrelated numbers, the same ones on every machine.
-func scatter(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

@@ -16,7 +16,8 @@ type hostYAML struct {
 	Host     map[string]string `yaml:"host,flow"`
 	Uplinks  []uplinkYAML      `yaml:"uplinks"`
 	Vports   []vportYAML       `yaml:"vports"`
-	Networks []networkYAML     `yaml:"networks"`
+	ACLLists []aclListYAML     `yaml:"aclLists,omitempty"`
+	Networks []networkYAML     `yaml:"networks,omitempty"`
 	Records  []recordYAML      `yaml:"records,omitempty"`
 }
 
@@ -25,14 +26,19 @@ type uplinkYAML struct {
 	Device            map[string]string `yaml:"device,flow"`
 	MTU               int               `yaml:"mtu"`
 	ProviderAddresses []netip.Prefix    `yaml:"providerAddresses,flow"`
+	Gateway           string            `yaml:"gateway,omitempty"`
 }
 
 type vportYAML struct {
-	Name      string            `yaml:"name"`
-	Device    map[string]string `yaml:"device,flow"`
-	MAC       string            `yaml:"mac"`
-	Subnet    string            `yaml:"subnet"`
-	Addresses []netip.Addr      `yaml:"addresses,flow"`
+	Name              string            `yaml:"name"`
+	Device            map[string]string `yaml:"device,flow"`
+	MAC               string            `yaml:"mac"`
+	Subnet            string            `yaml:"subnet,omitempty"`
+	Addresses         []netip.Addr      `yaml:"addresses,flow,omitempty"`
+	ProviderAddresses []netip.Addr      `yaml:"providerAddresses,flow,omitempty"`
+	Uplink            string            `yaml:"uplink,omitempty"` // with a bridge, instead of the subnet
+	VLAN              int               `yaml:"vlan,omitempty"`
+	ACLList           string            `yaml:"aclList,omitempty"`
 }
 
 type networkYAML struct {
@@ -44,6 +50,7 @@ type subnetYAML struct {
 	Name   string       `yaml:"name"`
 	VSID   uint32       `yaml:"vsid"`
 	Prefix netip.Prefix `yaml:"prefix"`
+	Method string       `yaml:"method,omitempty"`
 }
 
 type recordYAML struct {
@@ -58,21 +65,17 @@ const UplinkMTU = 1600
 
 // Config writes the configuration of the host on which the profile's traffic is forwarded, as a user would.
 func (p *Plan) Config() ([]byte, error) {
-	host := hostYAML{Host: map[string]string{"name": "near"}, Uplinks: []uplinkYAML{{Name: Uplink,
-		Device: map[string]string{"driver": policy.DriverAFPacket, "interface": "fabric"}, MTU: UplinkMTU,
-		ProviderAddresses: []netip.Prefix{netip.PrefixFrom(NearPA, Fabric.Bits())}}}}
-	for i := range p.Tenants {
-		t := &p.Tenants[i]
-		host.Networks = append(host.Networks, networkYAML{Name: t.Name, Subnets: []subnetYAML{{Name: t.subnet(), VSID: t.VSID, Prefix: prefix}}})
-		for _, vm := range t.Peers {
-			if p.Profile.Direction != profile.Local {
-				host.Records = append(host.Records, recordYAML{Subnet: t.subnet(), CA: vm.CA, MAC: vm.MAC.String(), PA: FarPA})
-			}
-		}
+	uplink := uplinkYAML{Name: Uplink, Device: map[string]string{"driver": policy.DriverAFPacket, "interface": "fabric"}, MTU: UplinkMTU,
+		ProviderAddresses: []netip.Prefix{netip.PrefixFrom(NearPA, Fabric.Bits())}}
+	if p.Profile.Direction == profile.Rewrite {
+		uplink.Gateway = FarPA.String()
+	}
+	host := hostYAML{Host: map[string]string{"name": "near"}, Uplinks: []uplinkYAML{uplink}, ACLLists: p.aclLists()}
+	if p.Profile.Direction != profile.Bridge {
+		host.Networks, host.Records = p.networks()
 	}
 	for _, vm := range p.VMs() {
-		host.Vports = append(host.Vports, vportYAML{Name: vm.Name, Device: map[string]string{"driver": policy.DriverTap},
-			MAC: vm.MAC.String(), Subnet: p.Tenants[vm.Tenant].subnet(), Addresses: []netip.Addr{vm.CA}})
+		host.Vports = append(host.Vports, p.vport(vm))
 	}
 	text, err := yaml.Marshal(host)
 	if err != nil {
@@ -80,6 +83,48 @@ func (p *Plan) Config() ([]byte, error) {
 	}
 	return text, nil
 }
+
+// networks are the tenants' networks, and where the VMs of the other host are.
+func (p *Plan) networks() (networks []networkYAML, records []recordYAML) {
+	for i := range p.Tenants {
+		t := &p.Tenants[i]
+		sub := subnetYAML{Name: t.subnet(), VSID: t.VSID, Prefix: prefix}
+		if p.Profile.Direction == profile.Rewrite {
+			sub.Method = "rewrite"
+		}
+		networks = append(networks, networkYAML{Name: t.Name, Subnets: []subnetYAML{sub}})
+		if p.Profile.Direction.Stays() {
+			continue
+		}
+		for _, vm := range t.Peers {
+			record := recordYAML{Subnet: t.subnet(), CA: vm.CA, MAC: vm.MAC.String(), PA: FarPA}
+			if p.Profile.Direction == profile.Rewrite {
+				record.PA = vm.PA
+			}
+			records = append(records, record)
+		}
+	}
+	return networks, records
+}
+
+func (p *Plan) vport(vm VM) vportYAML {
+	v := vportYAML{Name: vm.Name, Device: map[string]string{"driver": policy.DriverTap}, MAC: vm.MAC.String()}
+	if p.Profile.ACLs > 0 {
+		v.ACLList = aclListName
+	}
+	if p.Profile.Direction == profile.Bridge {
+		v.Uplink, v.VLAN = Uplink, VLAN(vm.Tenant)
+		return v
+	}
+	v.Subnet, v.Addresses = p.Tenants[vm.Tenant].subnet(), []netip.Addr{vm.CA}
+	if p.Profile.Direction == profile.Rewrite {
+		v.ProviderAddresses = []netip.Addr{vm.PA}
+	}
+	return v
+}
+
+// VLAN is that of a tenant, where its ports are bridged.
+func VLAN(tenant int) int { return 100 + tenant }
 
 func (t *Tenant) subnet() string { return t.Name + "-web" }
 

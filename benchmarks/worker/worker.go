@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/machine"
@@ -36,6 +38,8 @@ type Spec struct {
 	Windows int           // of measurement
 	Window  time.Duration // length of one
 	Churn   int64         // bytes of garbage per second beside the worker
+
+	MaxFlows int // bound of the flow table; 0 leaves room for the profile's flows, at least the switch's default
 }
 
 // patience is how long a switch may take until its traffic flows.
@@ -52,7 +56,7 @@ type run struct {
 func Run(ctx context.Context, s Spec) (sample measure.Sample, err error) {
 	r := &run{Spec: s, fabric: newFabric(s.Poller, s.Plan, s.Devices[traffic.Uplink], s.TSCHz)}
 	sample.Contender = Name
-	if r.sw, err = dataplane.New(dataplane.Config{TSCHz: s.TSCHz, Log: s.Log}); err != nil {
+	if r.sw, err = dataplane.New(dataplane.Config{TSCHz: s.TSCHz, Log: s.Log, MaxFlows: maxFlows(&s)}); err != nil {
 		s.Poller.Close()
 		return sample, err
 	}
@@ -70,6 +74,15 @@ func Run(ctx context.Context, s Spec) (sample measure.Sample, err error) {
 	}
 	err = r.measure(ctx, &sample)
 	return sample, err
+}
+
+// maxFlows has two places for each flow of the profile where the default would have fewer.
+func maxFlows(s *Spec) int {
+	const fewest = 1 << 20
+	if s.MaxFlows > 0 {
+		return s.MaxFlows
+	}
+	return max(fewest, 2*s.Plan.Profile.Flows)
 }
 
 // start gives the switch its worker, ports and policy.
@@ -99,9 +112,49 @@ func (r *run) start() error {
 	return nil
 }
 
-// settle waits until every flow is known: each was replayed three times, and the next hops have answered.
+// settle waits until every flow is known: each was replayed three times, the next hops have answered, and a bridge has
+// learned all addresses.
 func (r *run) settle(ctx context.Context) error {
-	want := uint64(0)
+	if err := r.learn(ctx); err != nil {
+		return err
+	}
+	if err := r.forward(ctx); err != nil {
+		return err
+	}
+	r.fabric.watching.Store(false)
+	return nil
+}
+
+// learn lets the stations behind a bridge's sinks be heard, again and again: learning is not promised for one frame.
+func (r *run) learn(ctx context.Context) error {
+	stations := r.Plan.Stations()
+	var lessons []lesson
+	for _, s := range stations {
+		if slices.Contains(r.Plan.Sinks, s.Name) {
+			lessons = append(lessons, lesson{r.Devices[s.Name], r.Plan.Announcement(s)})
+		}
+	}
+	for deadline := time.Now().Add(patience); ; {
+		known := len(r.sw.Learned())
+		if known >= len(stations) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("after %s only %d of %d addresses were learned", patience, known, len(stations))
+		}
+		r.fabric.lessons.Store(&lessons)
+		if err := wait(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// forward waits until each flow was replayed three times since all is learned.
+func (r *run) forward(ctx context.Context) error {
+	want, err := r.sent()
+	if err != nil {
+		return err
+	}
 	for _, source := range r.Plan.Sources {
 		want += 3 * uint64(r.Plan.FramesOf(source))
 	}
@@ -111,7 +164,7 @@ func (r *run) settle(ctx context.Context) error {
 			return err
 		}
 		if sent >= want {
-			break
+			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("after %s only %d packets were forwarded: %w: dropped %v", patience, sent, measure.ErrNoPackets, r.drops())
@@ -120,8 +173,6 @@ func (r *run) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	r.fabric.watching.Store(false)
-	return nil
 }
 
 // sent counts what left the switch, of all sources.
@@ -139,10 +190,12 @@ func (r *run) sent() (uint64, error) {
 
 // totals are counters before and after a measurement.
 type totals struct {
-	received, sent, dropped, outBytes, outPackets uint64
-	hits, misses                                  uint64
-	flows                                         uint64
-	iterations                                    uint64
+	received, sent, dropped, inBytes, outBytes, outPackets uint64
+
+	created      uint64
+	hits, misses uint64
+	flows        uint64
+	iterations   uint64
 }
 
 func (r *run) totals() (t totals) {
@@ -151,6 +204,8 @@ func (r *run) totals() (t totals) {
 		t.received += c.RxPackets
 		t.sent += c.Sent
 		t.dropped += c.Dropped
+		t.created += c.Created
+		t.inBytes += c.RxBytes
 	}
 	for _, sink := range r.Plan.Sinks {
 		c, _ := r.sw.PortCounters(r.Plan.Index(sink))
@@ -215,12 +270,26 @@ func (r *run) check(before, after totals) error {
 	if lost := after.dropped - before.dropped; lost > 0 {
 		return fmt.Errorf("%d of %d packets were dropped while measuring, since the start: %v", lost, after.received-before.received, r.drops())
 	}
-	out, want := after.outPackets-before.outPackets, uint64(r.Plan.Profile.SinkBytes())
-	if bytes := after.outBytes - before.outBytes; bytes != out*want {
-		return fmt.Errorf("%d bytes left in %d frames: they should have had %d bytes each", bytes, out, want)
+	if made := after.created - before.created; made > 0 && r.Plan.Profile.Direction.Stays() {
+		return fmt.Errorf("%d copies were made for flooding: not every address was known", made)
+	}
+	p := &r.Plan.Profile
+	in, out := after.received-before.received, after.outPackets-before.outPackets
+	inBytes, outBytes := after.inBytes-before.inBytes, after.outBytes-before.outBytes
+	if p.IMIX != "" { // what is on its way when the counters are read has other sizes than the mean
+		got, want := per(outBytes, out), per(inBytes, in)+float64(p.Sent(0)-p.Received(0))
+		if math.Abs(got-want) > sizeTolerance*want {
+			return fmt.Errorf("frames left with %.1f bytes in the mean: they should have had %.1f", got, want)
+		}
+	} else if want := uint64(p.Sent(p.MaxBytes())); outBytes != out*want {
+		return fmt.Errorf("%d bytes left in %d frames: they should have had %d bytes each", outBytes, out, want)
 	}
 	return nil
 }
+
+const sizeTolerance = 0.01
+
+func per(sum, n uint64) float64 { return float64(sum) / float64(max(n, 1)) }
 
 func wait(ctx context.Context, d time.Duration) error {
 	select {
