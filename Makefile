@@ -7,6 +7,8 @@ SHELL         := /bin/bash
 GO       ?= go
 FUZZTIME ?= 30s
 BENCH    ?= .
+OLD      ?=
+NEW      ?= benchmarks/results/bench.txt
 CONFIG   ?= /etc/sluice/host.yaml
 PREFIX   ?= /usr/local
 DESTDIR  ?=
@@ -36,7 +38,7 @@ endif
 
 .PHONY: help
 help: ## Explain the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Variables: FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) CONFIG=$(CONFIG) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 
@@ -98,15 +100,26 @@ lint: deps ## Check format, vet, golangci-lint and that generated code is up to 
 fuzz: deps ## Run each fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME) $(PURE)
 
+# Six samples of each are what benchstat needs to say with 95 % certainty that two results differ.
+BENCH_OUT       := benchmarks/results/bench.txt
+BENCH_SCENARIOS := l2-64b,nvgre-encap,nvgre-encap:10000,nvgre-decap,udp-1400b
+
 .PHONY: bench
-bench: build ## Run the Go benchmarks whose name matches BENCH, then one worker by itself (root, under two minutes)
-	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.3s -benchmem $(PURE)
-	@for profile in l2-64b nvgre-encap nvgre-decap udp-1400b; do $(ROOT) bin/sluice-pktgen worker --profile $$profile; done
+bench: build ## Measure the switch by itself: one worker, and the Go benchmarks that match BENCH (root, under three minutes)
+	@scratch=$$(mktemp -d); trap 'rm -rf $$scratch' EXIT; \
+	$(ROOT) bin/sluice-pktgen compare --only sluice --scenario $(BENCH_SCENARIOS) --rounds 6 --seconds 0.5 --warmup 500ms --retries 0 --out $$scratch; \
+	bin/sluice-pktgen report $$scratch/result.json --format benchfmt --write $(BENCH_OUT)
+	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.1s -count 6 -benchmem $(PURE) | grep -v 'no test files' | tee -a $(BENCH_OUT)
+	@echo "wrote $(BENCH_OUT): keep a copy, and make bench-compare OLD=copy shows what a change does"
 
 .PHONY: bench-peers
 bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md (root, ten minutes)
 	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
 	bin/sluice-pktgen report benchmarks/results/result.json -w docs/PERFORMANCE.md
+
+.PHONY: bench-compare
+bench-compare: build ## Show what differs between OLD and NEW, each a result.json or a bench.txt, and whether it is significant
+	@.ci/bench-compare '$(OLD)' '$(NEW)'
 
 .PHONY: demo
 demo: build ## Two hosts, two tenants, NVGRE between them, in network namespaces (root, under a minute)

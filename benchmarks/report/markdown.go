@@ -12,7 +12,6 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/peer"
 	"github.com/sluicenet/sluice/benchmarks/profile"
-	"github.com/sluicenet/sluice/benchmarks/worker"
 )
 
 // prose is what the page says whatever the figures are.
@@ -20,33 +19,41 @@ import (
 //go:embed prose.md
 var prose string
 
-// Markdown writes docs/PERFORMANCE.md. source names the file that the result came from.
-func Markdown(r *compare.Result, source string) []byte {
+// Markdown writes docs/PERFORMANCE.md. source names the file that the result came from, chart the picture, as the page
+// links to it.
+func Markdown(r *compare.Result, source, chart string) []byte {
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "# Performance\n\n<!-- Written by `sluice-pktgen report` from %s: run it again rather than changing this page. -->\n\n", source)
 	if r.Partial != "" {
 		fmt.Fprintf(&w, "**These figures are not complete: %s.**\n\n", r.Partial)
 	}
-	rounds := 0
-	for _, s := range r.Scenarios {
-		rounds = max(rounds, len(s.Rounds))
-	}
 	fmt.Fprintf(&w, `One worker on one core, between a replay and a sink in memory. A cycle is one of the time stamp counter, %.2f GHz here. All
 contenders take turns on the same core, %d rounds in one run; a figure is the median of the rounds, with the least and the
 greatest in brackets. A ratio is taken inside each round first.
 
-`, r.TSCHz/1e9, rounds)
-	headlines(&w, r)
+![Cycles per packet of every contender, by kind of traffic](%s)
+
+`, r.TSCHz/1e9, rounds(r), chart)
+	theBar(&w, r)
 	for _, name := range sortedKeys(r.Missing) {
 		fmt.Fprintf(&w, "%s did not take part: %s.\n\n", label(name), r.Missing[name])
 	}
+	costs(&w, r)
+	rateTable(&w, r)
+	turnTable(&w, r)
+	scenarioTable(&w, r)
 	conditions(&w, r)
-	for _, s := range r.Scenarios {
-		scenario(&w, s)
-	}
 	noise(&w, r)
 	w.WriteString(prose)
 	return w.Bytes()
+}
+
+// rounds is how many there are where there are most.
+func rounds(r *compare.Result) (n int) {
+	for _, s := range r.Scenarios {
+		n = max(n, len(s.Rounds))
+	}
+	return n
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -79,16 +86,26 @@ func find(rows []Row, contender string) Row {
 	return Row{}
 }
 
-// kind says in a few words what the switch does with the traffic.
+// kind says in a few words what the traffic is and what the switch does with it.
 func kind(p *profile.Profile) string {
 	what := map[profile.Direction]string{profile.Encap: "encapsulation", profile.Decap: "decapsulation", profile.Rewrite: "IP rewrite",
-		profile.Local: "local switching", profile.Bridge: "local switching by learned addresses"}[p.Direction]
+		profile.Local: "local switching", profile.Bridge: "learning bridge"}[p.Direction]
+	if p.ACLs > usualACLs {
+		what += fmt.Sprintf(", %s rules", thousands(p.ACLs))
+	}
 	size := fmt.Sprintf("%d bytes", p.FrameBytes)
 	if p.IMIX != "" {
 		size = p.IMIX + " IMIX"
 	}
-	return fmt.Sprintf("%s, %s, %s flows", what, size, thousands(p.Flows))
+	text := fmt.Sprintf("%s, %s, %s flows", what, size, thousands(p.Flows))
+	if p.NewFlowShare > 0 {
+		text += fmt.Sprintf(", %.0f %% of the frames new", 100*p.NewFlowShare)
+	}
+	return text
 }
+
+// usualACLs is how many rules a port has where names say nothing of them.
+const usualACLs = 100
 
 func thousands(n int) string {
 	s := fmt.Sprint(n)
@@ -96,22 +113,6 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-func headlines(w io.Writer, r *compare.Result) {
-	rows := [][]string{{"traffic", "sluice, cycles per packet", "Open vSwitch-DPDK", "testpmd io", "packet rate: sluice ÷ Open vSwitch", "cycles: sluice ÷ testpmd"}}
-	for _, s := range r.Scenarios {
-		all := Rows(s)
-		ours, ovs, testpmd := find(all, worker.Name), find(all, peer.OpenVSwitchName), find(all, peer.TestpmdName)
-		rows = append(rows, []string{kind(&s.Profile), span(ours.Cycles, 1), span(ovs.Cycles, 1), span(testpmd.Cycles, 1), span(ovs.Ratio, 2),
-			span(measure.SpreadOf(invert(measure.Ratios(rates(s, worker.Name), rates(s, peer.TestpmdName)))), 2)})
-	}
-	table(w, rows)
-}
-
-// invert turns ratios of rates into ratios of cycles.
-func invert(v []float64) []float64 {
-	return measure.Values(v, func(x float64) float64 { return 1 / x })
 }
 
 func conditions(w io.Writer, r *compare.Result) {
@@ -136,35 +137,6 @@ func conditions(w io.Writer, r *compare.Result) {
 	}
 	table(w, append(rows, []string{"source", source},
 		[]string{"load average of one minute", fmt.Sprintf("%.2f before, %.2f after; what is measured counts as 1", r.Load1, r.LoadAfter)}))
-}
-
-func scenario(w io.Writer, s *compare.Scenario) {
-	p := &s.Profile
-	mix := make([]string, len(p.Protocols))
-	for i, share := range p.Protocols {
-		mix[i] = fmt.Sprintf("%s %d", strings.ToUpper(share.Protocol), share.Weight)
-	}
-	title := kind(p)
-	fmt.Fprintf(w, "## %s%s\n\nProfile %s: %s. Traffic: %s, %s flows, %s.\n\n", strings.ToUpper(title[:1]), title[1:], p.Name,
-		p.Description, p.FrameText(), thousands(p.Flows), strings.Join(mix, " : "))
-	all := Rows(s)
-	rates := [][]string{{"contender", "cycles per packet", "best window", "Mpps", "packet rate: sluice ÷ this"}}
-	loops := [][]string{{"one turn of the loop", "median", "p99.99", "longest", "gaps over 1 ms a minute", "time in turns over 10 µs", "collections a minute"}}
-	for _, r := range all {
-		if r.Cycles.N > 0 {
-			rates = append(rates, []string{label(r.Contender), span(r.Cycles, 1), fmt.Sprintf("%.1f", r.Best), span(r.MPPS, 2), span(r.Ratio, 2)})
-		}
-		if t := r.Turns; t != nil {
-			loops = append(loops, []string{label(r.Contender), nanoseconds(t.P50Ns.Median), nanoseconds(t.P9999Ns.Median), nanoseconds(t.MaxNs),
-				span(t.GapsPerMinute, 0), fmt.Sprintf("%.1f %%", 100*t.LostShare.Median), span(t.CollectionsPerMinute, 0)})
-		}
-	}
-	table(w, rates)
-	if d := find(all, worker.Name).Detail; d["cyclesInMedianTurn"] > 0 {
-		fmt.Fprintf(w, "A turn of our loop that nobody interrupts costs %.1f cycles per packet, %.0f packets at once. Of its look-ups %s found no flow.\n\n",
-			d["cyclesInMedianTurn"], d["packetsPerTurn"], share(d["missShare"]))
-	}
-	table(w, loops)
 }
 
 func share(v float64) string {

@@ -113,19 +113,3 @@ func details(samples []measure.Sample) map[string]float64 {
 	}
 	return medians
 }
-
-// labels say what the contenders are.
-var labels = map[string]string{
-	"sluice":       "sluice, one worker",
-	"sluice-churn": "sluice, 100 MB/s of garbage beside it",
-	"testpmd-io":   "testpmd io (looks at no packet)",
-	"ovs-dpdk":     "Open vSwitch-DPDK, default",
-	"spin":         "loop in C that does nothing",
-}
-
-func label(contender string) string {
-	if l, ok := labels[contender]; ok {
-		return l
-	}
-	return contender
-}

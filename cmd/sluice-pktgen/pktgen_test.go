@@ -47,6 +47,9 @@ func here(args ...string) (code int, out, err string) {
 func TestBadInputStartsNothing(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
 	require.NoError(t, os.WriteFile(bad, []byte("name: bad\nflow: 0\n"), 0o644))
+	half, empty := filepath.Join(t.TempDir(), "half.json"), filepath.Join(t.TempDir(), "empty.json")
+	require.NoError(t, os.WriteFile(half, []byte(`{"scenarios": [`), 0o644))
+	require.NoError(t, os.WriteFile(empty, []byte(`{}`), 0o644))
 	for name, tc := range map[string]struct {
 		args []string
 		code int
@@ -72,6 +75,11 @@ func TestBadInputStartsNothing(t *testing.T) {
 		"no rounds":            {[]string{"compare", "-d", "x", "--rounds", "0"}, exitFailed, "choose at least one of each"},
 		"no such port":         {[]string{"pcap", "--profile", "nvgre-encap", "-w", "-", "--port", "up0"}, exitFailed, `nothing comes in by port "up0": it has [t1-vm1]`},
 		"no result":            {[]string{"report", "/does/not/exist"}, exitFailed, "read result"},
+		"half a result":        {[]string{"report", half}, exitFailed, "half.json: unexpected EOF"},
+		"another file":         {[]string{"report", "../../benchmarks/results/manifest.json"}, exitFailed, "manifest.json: json: unknown field"},
+		"empty result":         {[]string{"report", empty, "-w", "x"}, exitFailed, "nobody moved a packet"},
+		"no samples":           {[]string{"report", empty, "-f", "benchfmt"}, exitFailed, "the result has no samples"},
+		"unknown format":       {[]string{"report", empty, "-f", "pdf"}, exitFailed, `there is no format "pdf": there are page, svg, png, benchfmt`},
 		"a profile is checked": {[]string{"profiles", bad, "nvgre-encap"}, exitFailed, "bad.yaml:2"},
 	} {
 		t.Run(name, func(t *testing.T) {

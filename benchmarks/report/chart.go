@@ -1,0 +1,139 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"image/color"
+	"slices"
+	"strings"
+
+	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/profile"
+)
+
+// Chart is a picture of what a packet costs each contender: a group of bars for each scenario.
+type Chart struct {
+	title, subtitle string
+	groups          []group
+	legend          []series
+	limit           float64 // of the axis; a longer bar is cut
+}
+
+// group is a scenario.
+type group struct {
+	name string
+	bars []bar
+}
+
+type bar struct {
+	series
+	cycles measure.Spread
+	label  string
+}
+
+// series are the bars of one colour.
+type series struct {
+	name string
+	fill color.Color
+}
+
+// bestSeries is Open vSwitch in its best configuration, whichever that is.
+var bestSeries = series{"Open vSwitch, best of three", lookUp(noEMC).fill}
+
+// cutFrom is how many times as long as our longest bar the axis is at most: one that goes on for ever leaves nothing to
+// see of the others.
+const cutFrom = 3
+
+// NewChart lays out the chart of a result.
+func NewChart(r *compare.Result) (*Chart, error) {
+	all := rounds(r)
+	c := &Chart{title: "What a packet costs one core, in cycles of its clock: fewer is better",
+		subtitle: fmt.Sprintf("%s, %.1f GHz, devices in memory, frames of %d bytes if nothing else is said. Bar: median of %d rounds. Whisker: all rounds.\n"+
+			"× behind Open vSwitch: how many times its packets sluice moves in the same time.", r.CPU, r.TSCHz/1e9, usualBytes, all)}
+	if r.Partial != "" {
+		c.title = "INCOMPLETE: " + c.title
+	}
+	longest, slowest := 0.0, 0.0
+	shown := map[series]bool{}
+	for _, s := range r.Scenarios {
+		g := group{name: groupName(&s.Profile)}
+		for _, row := range drawn(Rows(s)) {
+			b := newBar(row, all)
+			g.bars = append(g.bars, b)
+			longest = max(longest, b.cycles.Max)
+			if row.Contender == ours {
+				slowest = max(slowest, b.cycles.Max)
+			}
+			shown[b.series] = true
+		}
+		if len(g.bars) > 0 {
+			c.groups = append(c.groups, g)
+		}
+	}
+	if len(c.groups) == 0 {
+		return nil, errors.New("draw chart: nobody moved a packet in this result")
+	}
+	for _, o := range contenders {
+		for _, k := range []series{{o.short, o.fill}, bestSeries} {
+			if shown[k] && (k != bestSeries || o.name == ovs) {
+				c.legend = append(c.legend, k)
+			}
+		}
+	}
+	c.limit = longest
+	if slowest > 0 {
+		c.limit = min(longest, cutFrom*slowest)
+	}
+	return c, nil
+}
+
+// usualBytes is the size of frames that names leave out.
+const usualBytes = 64
+
+// groupName says on two lines what the traffic is: what the switch does, and how many flows there are.
+func groupName(p *profile.Profile) string {
+	name := strings.Replace(kind(p), fmt.Sprintf(", %d bytes", usualBytes), "", 1)
+	if i := strings.LastIndex(name, ", "+thousands(p.Flows)+" flows"); i >= 0 {
+		name = name[:i] + "\n" + name[i+2:]
+	}
+	return name
+}
+
+// drawn are the rows that get a bar. Who moves no packets has none, nor has the worker beside garbage, which is about the
+// garbage. Of Open vSwitch there is the default, and the best if that is another.
+func drawn(rows []Row) (some []Row) {
+	chosen := best(rows).Contender
+	for _, r := range rows {
+		switch {
+		case r.Cycles.N == 0, r.Contender == churn, r.Contender == memcpy:
+		case isOpenVSwitch(r.Contender) && r.Contender != ovs && r.Contender != chosen:
+		default:
+			some = append(some, r)
+		}
+	}
+	slices.SortStableFunc(some, func(a, b Row) int { return rank(a.Contender) - rank(b.Contender) })
+	return some
+}
+
+func newBar(r Row, rounds int) bar {
+	c := lookUp(r.Contender)
+	b := bar{series{c.short, c.fill}, r.Cycles, fmt.Sprintf("%.0f", r.Cycles.Median)}
+	if isOpenVSwitch(r.Contender) && r.Contender != ovs {
+		b.series = bestSeries
+	}
+	var notes []string
+	if b.series == bestSeries {
+		notes = append(notes, strings.TrimPrefix(c.short, "Open vSwitch, "))
+	}
+	if r.Cycles.N < rounds {
+		notes = append(notes, fmt.Sprintf("%d of %d rounds", r.Cycles.N, rounds))
+	}
+	if r.Ratio.N > 0 && isOpenVSwitch(r.Contender) {
+		b.label += fmt.Sprintf("   %.1f×", r.Ratio.Median)
+	}
+	if len(notes) > 0 {
+		b.label += "   (" + strings.Join(notes, ", ") + ")"
+	}
+	return b
+}
