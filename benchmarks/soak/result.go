@@ -1,0 +1,101 @@
+package soak
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sluicenet/sluice/benchmarks/machine"
+	"github.com/sluicenet/sluice/benchmarks/sequence"
+)
+
+// FileName is how a result is called in a folder of results.
+const FileName = "soak.json"
+
+// Result is what a soak saw.
+type Result struct {
+	Manifest machine.Manifest `json:"manifest"`
+	Profile  string           `json:"profile"`
+	Shape    Shape            `json:"shape"`
+	Workers  int              `json:"workers"`
+	Began    time.Time        `json:"began"`
+	Planned  time.Duration    `json:"plannedNs"`
+	Took     time.Duration    `json:"tookNs"`
+	Partial  bool             `json:"partial"` // it ended before its time
+	Every    time.Duration    `json:"changesEveryNs"`
+
+	Applies  int            `json:"applies"` // configurations applied
+	Changes  int            `json:"changes"` // that these made, as apply lists them
+	Kinds    map[string]int `json:"kinds"`
+	ApplyP50 time.Duration  `json:"applyP50Ns"`
+	ApplyMax time.Duration  `json:"applyMaxNs"`
+
+	Totals           sequence.Totals     `json:"totals"`
+	PacketsPerSecond float64             `json:"packetsPerSecond"`
+	Incidents        []sequence.Incident `json:"incidents,omitempty"`
+	MoreIncidents    int                 `json:"moreIncidents,omitempty"`
+}
+
+func (r *Result) summarise(took []time.Duration) {
+	if r.Took > 0 {
+		r.PacketsPerSecond = float64(r.Totals.Arrived) / r.Took.Seconds()
+	}
+	if len(took) > 0 {
+		sorted := slices.Sorted(slices.Values(took))
+		r.ApplyP50, r.ApplyMax = sorted[len(sorted)/2], sorted[len(sorted)-1]
+	}
+}
+
+// String says it in a few lines.
+func (r *Result) String() string {
+	how := ""
+	if r.Partial {
+		how = " (partial: it ended before its time)"
+	}
+	return fmt.Sprintf("%s of %s%s: %d streams of %d tenants, %d workers, %.2f Mpps\n%s\n%d configurations applied with %d changes: median %s, longest %s\n",
+		r.Took.Round(time.Millisecond), r.Planned, how, r.Shape.Flows, r.Shape.Tenants, r.Workers, r.PacketsPerSecond/1e6, &r.Totals,
+		r.Applies, r.Changes, r.ApplyP50.Round(time.Microsecond), r.ApplyMax.Round(time.Microsecond))
+}
+
+// ErrLoss says that packets of untouched streams did not arrive as they should.
+var ErrLoss = errors.New("untouched streams were harmed")
+
+// Err is nil when not one packet was lost, reordered or changed.
+func (r *Result) Err() error {
+	if r.Totals.OK() && r.Totals.Foreign == 0 {
+		return nil
+	}
+	err := fmt.Errorf("%w: %s", ErrLoss, &r.Totals)
+	for _, i := range r.Incidents[:min(len(r.Incidents), 5)] {
+		err = fmt.Errorf("%w\n  %s", err, i)
+	}
+	return err
+}
+
+// WriteJSON writes the result to a file.
+func (r *Result) WriteJSON(file string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// ReadJSON reads a result.
+func ReadJSON(file string) (*Result, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read result: %w", err)
+	}
+	r := &Result{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("read result %s: %w", file, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,171 @@
+// Package soak runs a switch under full load for long, while its configuration changes every second, and proves that
+// nothing of what the changes do not name is lost, reordered or altered.
+//
+// The switch is the real agent with real workers. The ports that stay are sequence ports: their packets are made and
+// checked inside the worker (package sequence). The ports that come, go and change are the driver's.
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sluicenet/sluice/agent"
+	"github.com/sluicenet/sluice/benchmarks/sequence"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// Spec says what to run, on what.
+type Spec struct {
+	Shape
+	Driver    func(c *policy.Config, pool agent.Pool) (agent.Driver, error) // for the ports that change
+	Cores     []int                                                         // one worker each; -1: wherever
+	Namespace string                                                        // for the changing taps; "": the process's own
+	Duration  time.Duration
+	Every     time.Duration // between changes of the configuration
+	Burst     int           // of the sequence ports; 0: their default
+	Seed      uint64        // of the changes
+	Log       *slog.Logger
+	Progress  func(*Result) // now and then; nil: silence
+}
+
+const (
+	patience      = 30 * time.Second // until every stream has arrived once
+	progressEvery = time.Second
+)
+
+// soak is one run.
+type soak struct {
+	Spec
+	site   *site
+	net    *sequence.Net
+	driver agent.Driver
+	agent  *agent.Agent
+	other  *neighbour
+	rand   *rand.Rand
+	result *Result
+	took   []time.Duration
+}
+
+// Run soaks. The result is what was seen until the end, also with an error; it is marked as partial when ctx ended it.
+func Run(ctx context.Context, spec Spec) (*Result, error) {
+	if len(spec.Cores) == 0 || spec.Duration <= 0 || spec.Every <= 0 {
+		return nil, fmt.Errorf("%d workers for %s, changes every %s: want at least one worker, and times above zero", len(spec.Cores), spec.Duration, spec.Every)
+	}
+	spec.Outputs, spec.Queues = len(spec.Cores), len(spec.Cores)
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	s := &soak{Spec: spec, site: newSite(spec.Shape), other: full(), rand: rand.New(rand.NewPCG(spec.Seed, 0))}
+	s.result = &Result{Shape: spec.Shape, Workers: len(spec.Cores), Planned: spec.Duration, Every: spec.Every, Kinds: map[string]int{}, Began: time.Now()}
+	if err := s.start(ctx); err != nil {
+		return s.result, err
+	}
+	err := s.run(ctx)
+	s.finish(err)
+	return s.result, errors.Join(err, s.agent.Stop(), s.driver.Close(), s.result.Err())
+}
+
+// start runs the agent with everything there, and lets the streams through.
+func (s *soak) start(ctx context.Context) (err error) {
+	text := s.site.config(s.other, s.Namespace)
+	config, err := policy.Parse("soak", text)
+	if err != nil {
+		return fmt.Errorf("the configuration of the soak: %w", err)
+	}
+	pool := agent.PoolFor(config, len(s.Cores))
+	if s.driver, err = s.Driver(config, pool); err != nil {
+		return err
+	}
+	streams, err := s.site.streams()
+	if err == nil {
+		s.net, err = sequence.New(sequence.Config{Ports: s.ports(), Streams: streams, TSCHz: s.driver.TSCHz(), Burst: s.Burst})
+	}
+	if err != nil {
+		return errors.Join(err, s.driver.Close())
+	}
+	s.agent, err = agent.New(agent.Options{Config: config, File: "soak", YAML: text, Driver: &driver{Driver: s.driver, net: s.net}, Cores: s.Cores, Pool: pool, Log: s.Log})
+	if err == nil {
+		err = s.agent.Start(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, s.driver.Close())
+	}
+	if err := s.net.Start(ctx, patience); err != nil {
+		return errors.Join(err, s.agent.Stop(), s.driver.Close())
+	}
+	return nil
+}
+
+func (s *soak) ports() []sequence.Port {
+	ports := []sequence.Port{{Name: uplinkName, RxQueues: s.Queues, TxQueues: s.Outputs, Hops: s.site.hops()}}
+	for i := range s.site.vms {
+		ports = append(ports, sequence.Port{Name: s.site.vms[i].name, RxQueues: 1, TxQueues: 1})
+	}
+	return ports
+}
+
+// run changes the configuration until the time is over, or a change fails.
+func (s *soak) run(ctx context.Context) error {
+	began := time.Now()
+	s.result.Began = began
+	changes, progress := time.NewTicker(s.Every), time.NewTicker(progressEvery)
+	defer changes.Stop()
+	defer progress.Stop()
+	end := time.NewTimer(s.Duration)
+	defer end.Stop()
+	defer func() { s.result.Took = time.Since(began) }()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			return nil
+		case <-progress.C:
+			s.result.Took = time.Since(began)
+			s.report()
+		case <-changes.C:
+			if err := s.change(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// change applies the next configuration.
+func (s *soak) change(ctx context.Context) error {
+	kinds := s.other.step(s.result.Applies, s.rand)
+	text := s.site.config(s.other, s.Namespace)
+	before := time.Now()
+	res, err := s.agent.Apply(context.WithoutCancel(ctx), "soak", text, false)
+	if err != nil {
+		return fmt.Errorf("change %d (%v): %w", s.result.Applies+1, kinds, err)
+	}
+	s.took = append(s.took, time.Since(before))
+	s.result.Applies++
+	s.result.Changes += len(res.Changes)
+	for _, k := range kinds {
+		s.result.Kinds[k]++
+	}
+	return nil
+}
+
+func (s *soak) report() {
+	if s.Progress != nil {
+		s.result.Totals = s.net.Totals()
+		s.result.summarise(s.took)
+		s.Progress(s.result)
+	}
+}
+
+// finish lets what is under way arrive, and draws the sum.
+func (s *soak) finish(err error) {
+	s.net.Stop()
+	s.result.Totals = s.net.Totals()
+	s.result.Incidents, s.result.MoreIncidents = s.net.Incidents()
+	s.result.Partial = err != nil
+	s.result.summarise(s.took)
+}
