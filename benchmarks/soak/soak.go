@@ -29,7 +29,7 @@ type Spec struct {
 	Burst     int           // of the sequence ports; 0: their default
 	Seed      uint64        // of the changes
 	Log       *slog.Logger
-	Progress  func(*Result) // now and then; nil: silence
+	Progress  func(r *Result, packetsPerSecond float64) // now and then, with the rate since then; nil: silence
 }
 
 const (
@@ -48,6 +48,8 @@ type soak struct {
 	rand   *rand.Rand
 	result *Result
 	took   []time.Duration
+
+	reported time.Time
 }
 
 // Run soaks. The result is what was seen until the end, also with an error; it is marked as partial when ctx ended it.
@@ -111,7 +113,7 @@ func (s *soak) ports() []sequence.Port {
 // run changes the configuration until the time is over, or a change fails.
 func (s *soak) run(ctx context.Context) error {
 	began := time.Now()
-	s.result.Began = began
+	s.result.Began, s.reported = began, began
 	changes, progress := time.NewTicker(s.Every), time.NewTicker(progressEvery)
 	defer changes.Stop()
 	defer progress.Stop()
@@ -155,9 +157,10 @@ func (s *soak) change(ctx context.Context) error {
 
 func (s *soak) report() {
 	if s.Progress != nil {
-		s.result.Totals = s.net.Totals()
+		before, arrived := s.reported, s.result.Totals.Arrived
+		s.reported, s.result.Totals = time.Now(), s.net.Totals()
 		s.result.summarise(s.took)
-		s.Progress(s.result)
+		s.Progress(s.result, float64(s.result.Totals.Arrived-arrived)/s.reported.Sub(before).Seconds())
 	}
 }
 

@@ -40,7 +40,7 @@ func TestUntouchedStreamsNoticeNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := spec(cores...)
 			reports := 0
-			s.Progress = func(*Result) { reports++ }
+			s.Progress = func(_ *Result, rate float64) { reports++; assert.Positive(t, rate) }
 			s.Duration = 1500 * time.Millisecond
 			r, err := Run(context.Background(), s)
 			require.NoError(t, err)

@@ -65,7 +65,12 @@ func soakShape(name string) (soak.Shape, error) {
 	if err != nil {
 		return soak.Shape{}, err
 	}
-	s := soak.Shape{Tenants: p.Tenants, VMs: max(p.VMs, 2), Peers: p.Peers, Flows: p.Flows, MTU: 1500, Sizes: []int{p.FrameBytes}}
+	s := soak.Shape{Tenants: p.Tenants, VMs: max(p.VMs, 2), Peers: p.Peers, Flows: p.Flows, Rules: p.ACLs, MTU: 1500}
+	for _, size := range p.Sizes() {
+		for range size.Weight {
+			s.Sizes = append(s.Sizes, size.Bytes)
+		}
+	}
 	udp, total := 0, 0
 	for _, share := range p.Protocols {
 		if total += share.Weight; share.Protocol == "udp" {
@@ -103,8 +108,8 @@ func (a *app) soak(ctx context.Context, shape soak.Shape, o soakFlags) (err erro
 			return openAgentDriver(pool, machine.ControlCore(o.cores[0]))
 		},
 		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError})),
-		Progress: func(r *soak.Result) {
-			fmt.Fprintf(a.err, "%6s  %.2f Mpps, %d configurations applied, %s\n", r.Took.Round(time.Second), r.PacketsPerSecond/1e6, r.Applies, &r.Totals)
+		Progress: func(r *soak.Result, rate float64) {
+			fmt.Fprintf(a.err, "%6s  %.2f Mpps, %d configurations applied, %s\n", r.Took.Round(time.Second), rate/1e6, r.Applies, &r.Totals)
 		},
 	})
 	if result == nil {

@@ -17,7 +17,7 @@ import (
 func TestSoakLosesNothing(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
-	out, err := program("soak", "--profile", "nvgre-encap", "--duration", "3s", "--every", "100ms", "--out", dir).CombinedOutput()
+	out, err := program("soak", "--profile", "soak", "--duration", "3s", "--every", "100ms", "--out", dir).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	r, err := soak.ReadJSON(filepath.Join(dir, soak.FileName))
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestSoakLosesNothing(t *testing.T) {
 func TestInterruptedSoakKeepsWhatItSaw(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
-	cmd := program("soak", "--profile", "nvgre-encap", "--duration", "1h", "--out", dir)
+	cmd := program("soak", "--profile", "soak", "--duration", "1h", "--out", dir)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	require.NoError(t, cmd.Start())
@@ -57,7 +57,7 @@ func TestSoakRefuses(t *testing.T) {
 		"core 999":         {"--cores", "999"},
 		"times above zero": {"--duration", "0s"},
 	} {
-		out, err := program(append([]string{"soak", "--profile", "nvgre-encap"}, args...)...).CombinedOutput()
+		out, err := program(append([]string{"soak"}, args...)...).CombinedOutput()
 		require.Error(t, err)
 		assert.Contains(t, string(out), want)
 	}
