@@ -43,9 +43,7 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	b.rx += uint64(len(pkts))
 	b.rxBytes += bytes
 	missed := w.runKnown(q, pkts)
-	for _, i := range w.miss[:missed] {
-		w.runNew(q, pkts[i], int(i))
-	}
+	w.runMissed(q, pkts, w.miss[:missed])
 	if q.uplink {
 		clear(w.outer[:len(pkts)])
 	}

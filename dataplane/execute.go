@@ -23,9 +23,15 @@ func (w *worker) execute(q *rxQueue, p *packet.Packet, i int, a *action) {
 			w.rewrite(q, p, i, a)
 		}
 	case actFlood:
-		w.flood(q, p, i, a)
+		if start, ok := w.mayCopy(q, p); ok {
+			w.flood(q, p, i, a)
+			w.copied(q, start)
+		}
 	case actGateway:
-		w.answerPing(q.port, p, &w.meta[i], ReasonGatewayService)
+		if start, ok := w.mayCopy(q, p); ok {
+			w.answerPing(q.port, p, &w.meta[i], ReasonGatewayService)
+			w.copied(q, start)
+		}
 	default:
 		w.discard(q.port, p, a.reason)
 	}

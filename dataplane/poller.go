@@ -30,6 +30,8 @@ type Poller interface {
 	AddRx(device uint32, queue uint16, ref uint32) error
 	// RemoveRx takes the queue of ref off the poll list.
 	RemoveRx(ref uint32)
+	// RestRx passes over the queue of ref from the next Poll on, or serves it again. What it holds stays where it is.
+	RestRx(ref uint32, rest bool)
 	// SetTx makes output out mean transmit queue queue of a device. shared says that other workers send to it too, so
 	// that the call has to lock it.
 	SetTx(out uint32, device uint32, queue uint16, shared bool) error

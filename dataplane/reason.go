@@ -16,6 +16,7 @@ const (
 	ReasonTxBurstFull
 	ReasonTxRejected
 	ReasonPortGone
+	ReasonSlowPathShare
 	ReasonTooBig
 	ReasonTTLExceeded
 	ReasonIPv4Checksum
@@ -98,6 +99,7 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonTxBurstFull:         {"tx-burst-full", "the worker had more to send in one round than the burst holds"},
 	ReasonTxRejected:          {"tx-rejected", "the output device did not accept the packet (its queue is full, or it is down)"},
 	ReasonPortGone:            {"port-gone", "the port was removed while the packet was on its way"},
+	ReasonSlowPathShare:       {"slow-path-share", "new flows, ARP, neighbour discovery, floods or pings of the gateway took their share of the worker while known flows waited"},
 	ReasonTooBig:              {"too-big", "the packet does not fit the output; senders that set DF are told the size that does"},
 	ReasonTTLExceeded:         {"ttl-exceeded", "the TTL ran out at the distributed router; the sender was told"},
 	ReasonIPv4Checksum:        {"bad-ipv4-checksum", "the IPv4 header checksum of a packet to or through the router is wrong"},

@@ -75,6 +75,7 @@ func rewritePolicy(host string) string {
 	}
 	pa := map[string]string{"a": hostAPA, "b": hostBPA}[host]
 	return fmt.Sprintf(`host: {name: host-%s}
+dataplane: {slowPathShare: 100%%}
 uplinks:
   - {name: up0, device: {driver: af_packet, interface: eth0}, mtu: 1500, providerAddresses: [%s/24]}
 vports:

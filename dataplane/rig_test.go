@@ -23,6 +23,7 @@ import (
 //	acc1, acc2: access ports of VLAN 100; thru: pass-through with trunk 100, 200; all on up0
 const rigPolicy = `
 host: {name: host-a}
+dataplane: {slowPathShare: 100%}
 uplinks:
   - {name: up0, device: {driver: af_packet, interface: eth0}, mtu: 1600, providerAddresses: [172.16.1.1/24], gateway: 172.16.1.254}
 vports:

@@ -57,6 +57,7 @@ type worker struct {
 	plain [packet.RxBurst]plainEncap
 	moved [packet.RxBurst]plainRewrite
 	fresh newFlow
+	slow  protection
 
 	pending  atomic.Bool // commands is not empty
 	mu       sync.Mutex
@@ -82,7 +83,13 @@ type rxQueue struct {
 	actions    *actionTable
 	release    func(uint32)
 	icmp       rateLimit // of errors about what came in here
-	learned    int       // events in the round of timers that ends at learnRound
+	slow       [numSlowKinds]account
+	fullSince  uint64 // time stamp since which its bursts are full and hold known flows; 0 when not
+	fullTurn   uint64 // the last such turn
+	rests      bool   // it is not polled, see protect.go
+	restKind   slowKind
+	restEnd    uint64
+	learned    int // events in the round of timers that ends at learnRound
 	learnRound int64
 
 	snap  *policy.Snapshot // that mac and pas were taken from
@@ -106,6 +113,7 @@ func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 		return nil, err
 	}
 	w.fresh.meta = &w.meta[0]
+	w.slow.init(s.cfg.TSCHz)
 	return w, nil
 }
 
@@ -165,7 +173,7 @@ func (w *worker) loop() {
 			w.runCommands()
 			empty = 0
 		}
-		if empty > spinPolls && w.idleSleep > 0 && w.out.n == 0 {
+		if empty > spinPolls && w.idleSleep > 0 && w.out.n == 0 && w.slow.resting == 0 {
 			w.poller.Wait(min(max(time.Duration(w.now-quiet)/napShare, shortestNap), w.idleSleep))
 		}
 	}
@@ -178,6 +186,10 @@ func (w *worker) poll() {
 	w.poller.Poll()
 	w.readClock()
 	w.tick = uint32(w.now >> tickShift)
+	w.slow.begin(w.tsc, w.io.NumRx)
+	if w.slow.resting > 0 {
+		w.wakeRested()
+	}
 	w.settle()
 	w.ctr.publish()
 }

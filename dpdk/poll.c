@@ -84,6 +84,11 @@ static void rx_ethdevs(struct sluice_poller *p, uint32_t budget)
 			round = io->nb_rx;
 		}
 		const struct sluice_rxq *q = &p->rxqs[p->next_rxq];
+		if (unlikely(q->resting)) {
+			if (++p->next_rxq == p->nb_rxqs)
+				p->next_rxq = 0;
+			continue;
+		}
 		struct rte_mbuf **bufs = io->rx + io->nb_rx;
 		uint16_t room = RTE_MIN(budget - io->nb_rx, (uint32_t)SLUICE_RX_BURST);
 		uint16_t got = rte_eth_rx_burst(q->port, q->queue, bufs, room);
@@ -125,7 +130,7 @@ static void rx_taps(struct sluice_poller *p, uint32_t budget)
 		}
 		p->taps_busy = true;
 		const struct sluice_taprx *t = &p->taps[p->events[p->next_event++].data.u32];
-		if (t->tapq == NULL)
+		if (t->tapq == NULL || t->resting)
 			continue;
 		uint16_t room = RTE_MIN(budget - io->nb_rx, (uint32_t)SLUICE_RX_BURST);
 		uint16_t got = sluice_tap_rx(p, t->tapq, io->rx + io->nb_rx, room);
@@ -250,6 +255,16 @@ int sluice_poller_remove_rx(struct sluice_poller *p, uint32_t ref)
 		return 0;
 	}
 	return -ENOENT;
+}
+
+void sluice_poller_rest_rx(struct sluice_poller *p, uint32_t ref, bool rest)
+{
+	for (uint32_t i = 0; i < p->nb_rxqs; i++)
+		if (p->rxqs[i].ref == ref)
+			p->rxqs[i].resting = rest;
+	for (uint32_t slot = 0; slot < p->nb_taps; slot++)
+		if (p->taps[slot].tapq != NULL && p->taps[slot].ref == ref)
+			p->taps[slot].resting = rest;
 }
 
 int sluice_poller_set_tx(struct sluice_poller *p, uint32_t out, struct sluice_out to)

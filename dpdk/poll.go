@@ -145,6 +145,11 @@ func (p *Poller) RemoveRx(ref uint32) {
 	d.done()
 }
 
+// RestRx passes over a receive queue, or serves it again.
+func (p *Poller) RestRx(ref uint32, rest bool) {
+	C.sluice_poller_rest_rx(p.c, C.uint32_t(ref), C.bool(rest))
+}
+
 // maxOutputs bounds the table of outputs, which is as long as the largest number in it.
 const maxOutputs = 1 << 20
 

@@ -40,11 +40,13 @@ struct sluice_rxq {
 	uint32_t ref;
 	uint16_t port;
 	uint16_t queue;
+	bool resting; /* passed over */
 };
 
 struct sluice_taprx {
 	struct sluice_tapq *tapq; /* NULL: slot is free */
 	uint32_t ref;
+	bool resting;
 };
 
 enum sluice_out_kind { SLUICE_OUT_NONE, SLUICE_OUT_ETHDEV, SLUICE_OUT_TAP };
@@ -87,6 +89,7 @@ void sluice_poller_destroy(struct sluice_poller *p);
 int sluice_poller_add_rx_ethdev(struct sluice_poller *p, uint16_t port, uint16_t queue, uint32_t ref);
 int sluice_poller_add_rx_tap(struct sluice_poller *p, struct sluice_tapq *q, uint32_t ref);
 int sluice_poller_remove_rx(struct sluice_poller *p, uint32_t ref);
+void sluice_poller_rest_rx(struct sluice_poller *p, uint32_t ref, bool rest);
 int sluice_poller_set_tx(struct sluice_poller *p, uint32_t out, struct sluice_out to);
 
 /* The poller as an integer: a pointer would be checked by cgo on every call. */

@@ -138,6 +138,26 @@ func TestBudgetRoundRobin(t *testing.T) {
 		freeRx(p)
 	}
 	require.Equal(t, map[uint32]int{0: 4, 1: 4, 3: 4, 4: 4}, got)
+	p.RestRx(1, true)
+	p.RestRx(99, true) // nobody's
+	clear(got)
+	for range 6 {
+		p.Poll()
+		for _, r := range io.RxRuns[:io.NumRxRuns] {
+			got[r.Ref]++
+		}
+		freeRx(p)
+	}
+	require.Equal(t, map[uint32]int{0: 4, 3: 4, 4: 4}, got, "one rests")
+	for _, ref := range []uint32{0, 3, 4} {
+		p.RestRx(ref, true)
+	}
+	p.Poll()
+	require.Zero(t, io.NumRx, "all rest")
+	p.RestRx(1, false)
+	p.Poll()
+	require.EqualValues(t, 1, io.RxRuns[0].Ref)
+	freeRx(p)
 	flush(p)
 }
 

@@ -60,7 +60,7 @@ const maxPortIndex = 1<<20 - 1
 // it; prev may be nil.
 func Compile(c *Config, prev *Snapshot, ports PortIndex) (*Snapshot, error) {
 	k := compiler{config: c, prev: prev, index: map[string]uint32{}, subnets: map[string]uint32{}, records: map[string][]Record{}}
-	k.out = Snapshot{Revision: 1, RouterMAC: c.Dataplane.RouterMAC, Bridges: map[uint32]*Bridge{}}
+	k.out = Snapshot{Revision: 1, RouterMAC: c.Dataplane.RouterMAC, SlowPathShare: c.Dataplane.SlowPathShare, Bridges: map[uint32]*Bridge{}}
 	if prev != nil {
 		k.out.Revision = prev.Revision + 1
 	}

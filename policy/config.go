@@ -42,7 +42,7 @@ type DaemonConfig struct {
 // MetricsOff is the value of DaemonConfig.Metrics that means no endpoint.
 const MetricsOff = "off"
 
-// DataplaneConfig sizes the workers. All but RouterMAC takes effect when the daemon starts.
+// DataplaneConfig sizes the workers. All but SlowPathShare and RouterMAC takes effect when the daemon starts.
 type DataplaneConfig struct {
 	source
 	Workers       int    // 0: auto, one per core of Cores, or chosen by the daemon when Cores is empty
@@ -52,6 +52,7 @@ type DataplaneConfig struct {
 	FlowIdle      time.Duration
 	MACAge        time.Duration
 	FlowsPerQueue int        // a power of two
+	SlowPathShare uint8      // percent of a worker, 1 to 100
 	RouterMAC     packet.MAC // of the distributed router, the same on every host
 }
 

@@ -122,6 +122,14 @@ func TestDaemonSection(t *testing.T) {
 		{"metrics", edits{"host: {name: host-a}", "host: {name: host-a}\ndaemon: {metrics: \"localhost:99999\"}"}, []string{
 			`2: daemon: metrics has the port "99999", not a number from 1 to 65535 (write host:port, for example 127.0.0.1:9464, or off)`,
 		}},
+		{"shares", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: 20}"}, []string{
+			`2: dataplane: slowPathShare is "20", which has no unit (write for example 20%)`}},
+		{"shares out of range", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: 0%}"}, []string{
+			`2: dataplane: slowPathShare is "0%", out of its range (write a share from 1% to 100%)`}},
+		{"shares beyond all", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: 1000%}"}, []string{
+			`2: dataplane: slowPathShare is "1000%", out of its range (write a share from 1% to 100%)`}},
+		{"no shares", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: a fifth}"}, []string{
+			`2: dataplane: slowPathShare is "a fifth", not a share (write a whole number and a percent sign, for example 20%)`}},
 		{"durations", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {idleSleep: 100, flowIdle: 60 seconds, macAge: 1s}"}, []string{
 			`2: dataplane: idleSleep is "100", which has no unit (write for example 100ms; units are us, ms, s, m, h)`,
 			`2: dataplane: flowIdle is "60 seconds", not a time (write a number and a unit, for example 100us, 20ms, 60s, 5m)`,

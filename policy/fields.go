@@ -61,6 +61,7 @@ func dataplaneFields(d *DataplaneConfig) []field {
 		{"flowIdle", duration(&d.FlowIdle, time.Second, 24*time.Hour), ""},
 		{"macAge", duration(&d.MACAge, 10*time.Second, 24*time.Hour), ""},
 		{"flowsPerQueue", powerOfTwo(&d.FlowsPerQueue, minFlowsPerQueue, maxFlowsPerQueue), ""},
+		{"slowPathShare", share(&d.SlowPathShare), ""},
 		{"routerMAC", hardwareAddr(&d.RouterMAC), ""},
 	}
 }

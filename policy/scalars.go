@@ -175,6 +175,31 @@ func brief(d time.Duration) string {
 	return s
 }
 
+// share reads a part of a whole in percent.
+func share(dst *uint8) reader {
+	return func(v value) {
+		s, ok := v.scalar("share")
+		if !ok {
+			return
+		}
+		digits, marked := strings.CutSuffix(s, "%")
+		n, err := strconv.ParseUint(digits, 10, 8)
+		switch {
+		case !marked && isDigits(s):
+			v.fail("is "+shown(s)+", which has no unit", "write for example "+clip(s)+"%")
+		case !marked || !isDigits(digits):
+			v.fail("is "+shown(s)+", not a share", "write a whole number and a percent sign, for example 20%")
+		case err != nil || n < 1 || n > 100:
+			v.fail("is "+shown(s)+", out of its range", "write a share from 1% to 100%")
+		default:
+			*dst = uint8(n)
+		}
+	}
+}
+
+// percent writes a share as one would in the file.
+func percent(n uint8) string { return strconv.Itoa(int(n)) + "%" }
+
 // hardwareAddr reads an Ethernet address that a station may have.
 func hardwareAddr(dst *packet.MAC) reader {
 	return func(v value) {

@@ -212,12 +212,15 @@ type ProviderPath struct {
 type Snapshot struct {
 	Revision  uint64
 	RouterMAC packet.MAC
-	Ports     []Port // by port index of the switch
-	ACLs      []*ACL // shared by the ports that have the same; the first one is without rules
-	Subnets   []*Subnet
-	Domains   []Domain
-	Bridges   map[uint32]*Bridge // by Bridge.ID
-	PAs       []ProviderAddress  // of this host, in the order of configuration
+	// SlowPathShare is the part of a worker that new flows and other slow work get while known flows wait, percent; 0 and
+	// 100 do not limit it.
+	SlowPathShare uint8
+	Ports         []Port // by port index of the switch
+	ACLs          []*ACL // shared by the ports that have the same; the first one is without rules
+	Subnets       []*Subnet
+	Domains       []Domain
+	Bridges       map[uint32]*Bridge // by Bridge.ID
+	PAs           []ProviderAddress  // of this host, in the order of configuration
 
 	subnetByVSID map[uint32]uint32
 	domainByRDID map[uint32]uint32

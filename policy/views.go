@@ -34,7 +34,8 @@ func dataplaneView(c *Config) view {
 		prop("flowIdle", brief(d.FlowIdle), EffectRestart),
 		prop("macAge", brief(d.MACAge), EffectRestart),
 		prop("flowsPerQueue", d.FlowsPerQueue, EffectRestart),
-		prop("routerMAC", d.RouterMAC, EffectPolicy), // part of the snapshot
+		prop("slowPathShare", percent(d.SlowPathShare), EffectPolicy), // part of the snapshot, as the next
+		prop("routerMAC", d.RouterMAC, EffectPolicy),
 	}}
 }
 

@@ -209,6 +209,9 @@ func TestReceiveBudgetAndTurns(t *testing.T) {
 		"resumes after the queue that was served last, at most a burst from each")
 	assert.Empty(t, runs(0), "no budget: only sends")
 	p.RemoveRx(10)
+	p.RestRx(11, true)
+	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: 32}}, runs(256), "the other one rests")
+	p.RestRx(11, false)
 	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: 32}, {Ref: 11, First: 32, Count: 32}}, runs(256))
 }
 

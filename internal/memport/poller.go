@@ -31,6 +31,7 @@ type rxEntry struct {
 	queue *rxQueue
 	dev   *Device
 	ref   uint32
+	rests bool
 }
 
 type txEntry struct {
@@ -220,7 +221,7 @@ func (p *Poller) receive(io *packet.IO) {
 		}
 		e := &p.rx[p.first]
 		p.first++
-		if !e.queue.ready() {
+		if e.rests || !e.queue.ready() {
 			continue
 		}
 		first := io.NumRx
@@ -334,7 +335,7 @@ func (p *Poller) AddRx(device uint32, queue uint16, ref uint32) error {
 		}
 	}
 	d.rx[queue].poller = p
-	p.rx = append(p.rx, rxEntry{&d.rx[queue], d, ref})
+	p.rx = append(p.rx, rxEntry{queue: &d.rx[queue], dev: d, ref: ref})
 	p.idle = 0
 	return nil
 }
@@ -352,6 +353,17 @@ func (p *Poller) RemoveRx(ref uint32) {
 				p.first--
 			}
 			return
+		}
+	}
+}
+
+// RestRx passes over a queue, or serves it again.
+func (p *Poller) RestRx(ref uint32, rest bool) {
+	p.net.arena.mu.Lock()
+	defer p.net.arena.mu.Unlock()
+	for i := range p.rx {
+		if p.rx[i].ref == ref {
+			p.rx[i].rests = rest
 		}
 	}
 }
