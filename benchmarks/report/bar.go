@@ -13,7 +13,7 @@ import (
 type Aim struct {
 	What   string // what is measured
 	Bound  Bound
-	Figure func(*compare.Result) Figure
+	Figure func(*Evidence) Figure
 }
 
 // Bound is a target: a figure that must not be below, or not above.
@@ -111,17 +111,17 @@ func byRound(s *compare.Scenario, contender string, f figureOf) map[int]float64 
 }
 
 // ratio divides the figures of two contenders inside each round of a scenario.
-func ratio(where place, a, b string, f figureOf) func(*compare.Result) Figure {
-	return func(r *compare.Result) Figure {
-		s := where.in(r)
+func ratio(where place, a, b string, f figureOf) func(*Evidence) Figure {
+	return func(e *Evidence) Figure {
+		s := where.in(e.Compare)
 		return Figure{Spread: measure.SpreadOf(measure.Ratios(byRound(s, a, f), byRound(s, b, f)))}
 	}
 }
 
 // ratioToBest is our packet rate over that of the best configuration of Open vSwitch, if more than one was measured.
-func ratioToBest(where place) func(*compare.Result) Figure {
-	return func(r *compare.Result) Figure {
-		s := where.in(r)
+func ratioToBest(where place) func(*Evidence) Figure {
+	return func(e *Evidence) Figure {
+		s := where.in(e.Compare)
 		rows := Rows(s)
 		if configurations(rows) < 2 {
 			return Figure{}
@@ -141,9 +141,9 @@ func configurations(rows []Row) (n int) {
 }
 
 // acrossPlaces divides figures of two scenarios, which do not share rounds: the range is the widest that their rounds allow.
-func acrossPlaces(a, b func(*compare.Result) measure.Spread) func(*compare.Result) Figure {
-	return func(r *compare.Result) Figure {
-		x, y := a(r), b(r)
+func acrossPlaces(a, b func(*Evidence) measure.Spread) func(*Evidence) Figure {
+	return func(e *Evidence) Figure {
+		x, y := a(e), b(e)
 		if x.N == 0 || y.N == 0 || y.Min <= 0 {
 			return Figure{}
 		}
@@ -152,13 +152,13 @@ func acrossPlaces(a, b func(*compare.Result) measure.Spread) func(*compare.Resul
 }
 
 // cyclesAt is what a packet costs us in a scenario.
-func cyclesAt(where place) func(*compare.Result) measure.Spread {
-	return func(r *compare.Result) measure.Spread { return spreadOf(byRound(where.in(r), ours, cycles)) }
+func cyclesAt(where place) func(*Evidence) measure.Spread {
+	return func(e *Evidence) measure.Spread { return spreadOf(byRound(where.in(e.Compare), ours, cycles)) }
 }
 
 // ownCyclesAt is that without what the source of the packets costs.
-func ownCyclesAt(where place) func(*compare.Result) measure.Spread {
-	return func(r *compare.Result) measure.Spread { return own(where.in(r)) }
+func ownCyclesAt(where place) func(*Evidence) measure.Spread {
+	return func(e *Evidence) measure.Spread { return own(where.in(e.Compare)) }
 }
 
 // own is what we add to the cost of the source, which is all that testpmd io pays, in the same round.
@@ -183,9 +183,9 @@ func spreadOf[K comparable](values map[K]float64) measure.Spread {
 
 // slowTurns compares how long turns of our loop beside garbage take with those of a loop in C, in the same rounds of all
 // scenarios.
-func slowTurns(r *compare.Result) Figure {
+func slowTurns(e *Evidence) Figure {
 	var all []float64
-	for _, s := range r.Scenarios {
+	for _, s := range e.Compare.Scenarios {
 		p9999 := func(x measure.Sample) float64 {
 			if x.Jitter == nil {
 				return 0
@@ -199,9 +199,9 @@ func slowTurns(r *compare.Result) Figure {
 
 // gaps compares how often turns of over a millisecond come, in all rounds of all scenarios together: in one round there
 // are too few to say anything.
-func gaps(r *compare.Result) Figure {
-	a, aOK := gapsPerMinute(r, churn)
-	b, bOK := gapsPerMinute(r, spin)
+func gaps(e *Evidence) Figure {
+	a, aOK := gapsPerMinute(e.Compare, churn)
+	b, bOK := gapsPerMinute(e.Compare, spin)
 	if !aOK || !bOK {
 		return Figure{}
 	}

@@ -85,7 +85,7 @@ func TestBarOfAnEmptyResult(t *testing.T) {
 	for _, g := range Bar {
 		assert.NotEmpty(t, g.Why, g.Title)
 		for _, a := range g.Aims {
-			assert.Equal(t, NotMeasured, a.Bound.Judge(a.Figure(resultOf())), "%s: %s", g.Title, a.What)
+			assert.Equal(t, NotMeasured, a.Bound.Judge(a.Figure(&Evidence{Compare: resultOf()})), "%s: %s", g.Title, a.What)
 		}
 	}
 }
@@ -115,16 +115,16 @@ func TestFigures(t *testing.T) {
 		{"Cycles: sluice ÷ sluice", "encapsulation, 1,000,000 ÷ 10,000 flows, both without the source's cost", 2.1, 2.25, 2.4, ""},
 		{"Beside 100 MB/s of garbage", "packet rate ÷ without garbage, encapsulation, 256 flows", 60. / 63, 1, 1, ""},
 	} {
-		f := aim(t, tc.group, tc.what).Figure(r)
+		f := aim(t, tc.group, tc.what).Figure(&Evidence{Compare: r})
 		name := tc.group + ": " + tc.what
 		assert.InDelta(t, tc.low, f.Min, 1e-9, name)
 		assert.InDelta(t, tc.median, f.Median, 1e-9, name)
 		assert.InDelta(t, tc.top, f.Max, 1e-9, name)
 		assert.Equal(t, tc.note, f.Note, name)
 	}
-	assert.Zero(t, aim(t, byDefault, "decapsulation, 256 flows").Figure(r).N, "Open vSwitch was not measured")
+	assert.Zero(t, aim(t, byDefault, "decapsulation, 256 flows").Figure(&Evidence{Compare: r}).N, "Open vSwitch was not measured")
 	r.Scenarios[0].Profile.ACLs = 0
-	assert.Zero(t, aim(t, byDefault, "encapsulation, 256 flows").Figure(r).N, "without rules it is other work")
+	assert.Zero(t, aim(t, byDefault, "encapsulation, 256 flows").Figure(&Evidence{Compare: r}).N, "without rules it is other work")
 }
 
 func TestTurnsBesideALoopInC(t *testing.T) {
@@ -135,14 +135,14 @@ func TestTurnsBesideALoopInC(t *testing.T) {
 		{Number: 1, Samples: []measure.Sample{turns(churn, 40e3, 1), turns(spin, 20e3, 2)}},
 		{Number: 2, Samples: []measure.Sample{turns(churn, 30e3, 5), turns(spin, 30e3, 0)}},
 	}}
-	f := slowTurns(resultOf(s))
+	f := slowTurns(&Evidence{Compare: resultOf(s)})
 	assert.Equal(t, measure.Spread{Median: 1.5, Min: 1, Max: 2, N: 2}, f.Spread)
-	f = gaps(resultOf(s))
+	f = gaps(&Evidence{Compare: resultOf(s)})
 	assert.InDelta(t, 3, f.Median, 1e-9)
 	assert.Equal(t, "90.0 a minute beside 30.0", f.Note)
 	s.Rounds = s.Rounds[1:]
-	assert.True(t, math.IsInf(gaps(resultOf(s)).Median, 1), "some beside none")
+	assert.True(t, math.IsInf(gaps(&Evidence{Compare: resultOf(s)}).Median, 1), "some beside none")
 	s.Rounds[0].Samples[0].Jitter.Gaps = 0
-	assert.Zero(t, gaps(resultOf(s)).Median, "none beside none")
-	assert.Equal(t, 1, gaps(resultOf(s)).N)
+	assert.Zero(t, gaps(&Evidence{Compare: resultOf(s)}).Median, "none beside none")
+	assert.Equal(t, 1, gaps(&Evidence{Compare: resultOf(s)}).N)
 }

@@ -100,13 +100,13 @@ func groupName(p *profile.Profile) string {
 	return name
 }
 
-// drawn are the rows that get a bar. Who moves no packets has none, nor has the worker beside garbage, which is about the
-// garbage. Of Open vSwitch there is the default, and the best if that is another.
+// drawn are the rows that get a bar. Who moves no packets or only copies has none, nor has the worker beside garbage, which
+// is about the garbage. Of Open vSwitch there is the default, and the best if that is another.
 func drawn(rows []Row) (some []Row) {
 	chosen := best(rows).Contender
 	for _, r := range rows {
 		switch {
-		case r.Cycles.N == 0, r.Contender == churn, r.Contender == memcpy:
+		case r.Cycles.N == 0, slices.Contains([]string{churn, memcpy, memcpyRAM}, r.Contender):
 		case isOpenVSwitch(r.Contender) && r.Contender != ovs && r.Contender != chosen:
 		default:
 			some = append(some, r)

@@ -77,6 +77,6 @@ func TestColoursDiffer(t *testing.T) {
 func TestChartOfNothing(t *testing.T) {
 	_, err := NewChart(resultOf())
 	require.ErrorContains(t, err, "nobody moved a packet")
-	_, err = Page(resultOf(), "x", "y")
+	_, err = Page(&Evidence{Compare: resultOf()}, "x", "y")
 	require.ErrorContains(t, err, "nobody moved a packet")
 }

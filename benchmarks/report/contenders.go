@@ -15,12 +15,13 @@ const (
 	bare           = worker.Name + "-bare"
 	churn          = worker.Name + "-churn"
 	ovs            = peer.OpenVSwitchName
-	noEMC          = peer.OpenVSwitchName + "-noemc"
+	noEMC          = peer.OpenVSwitchName + "-no-emc"
 	smc            = peer.OpenVSwitchName + "-smc"
 	testpmdIO      = peer.TestpmdName
 	testpmdMacswap = "testpmd-macswap"
 	spin           = peer.SpinName
 	memcpy         = "memcpy"
+	memcpyRAM      = "memcpy-ram"
 )
 
 // contender says how the page and the chart call a contender.
@@ -42,7 +43,8 @@ var contenders = []contender{
 	{smc, "Open vSwitch-DPDK, SMC", "Open vSwitch, SMC", color.RGBA{0xcc, 0x79, 0xa7, 0xff}},
 	{testpmdIO, "testpmd io (looks at no packet)", "testpmd io", color.RGBA{0x8c, 0x8c, 0x8c, 0xff}},
 	{testpmdMacswap, "testpmd macswap", "testpmd macswap", color.RGBA{0xbf, 0xbf, 0xbf, 0xff}},
-	{memcpy, "memcpy of the C library", "memcpy", color.RGBA{0x40, 0x40, 0x40, 0xff}},
+	{memcpy, "copying the frames, buffers in use", "memcpy", color.RGBA{0x40, 0x40, 0x40, 0xff}},
+	{memcpyRAM, "copying the frames, beyond all caches", "memcpy beyond caches", color.RGBA{0x60, 0x60, 0x60, 0xff}},
 	{spin, "loop in C that does nothing", "loop in C", color.RGBA{0x20, 0x20, 0x20, 0xff}},
 }
 

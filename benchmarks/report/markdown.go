@@ -21,7 +21,8 @@ var prose string
 
 // Markdown writes docs/PERFORMANCE.md. source names the file that the result came from, chart the picture, as the page
 // links to it.
-func Markdown(r *compare.Result, source, chart string) []byte {
+func Markdown(e *Evidence, source, chart string) []byte {
+	r := e.Compare
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "# Performance\n\n<!-- Written by `sluice-pktgen report` from %s: run it again rather than changing this page. -->\n\n", source)
 	if r.Partial != "" {
@@ -34,12 +35,13 @@ greatest in brackets. A ratio is taken inside each round first.
 ![Cycles per packet of every contender, by kind of traffic](%s)
 
 `, r.TSCHz/1e9, rounds(r), chart)
-	theBar(&w, r)
+	theBar(&w, e)
 	for _, name := range sortedKeys(r.Missing) {
 		fmt.Fprintf(&w, "%s did not take part: %s.\n\n", label(name), r.Missing[name])
 	}
 	costs(&w, r)
 	rateTable(&w, r)
+	byteTable(&w, r)
 	turnTable(&w, r)
 	scenarioTable(&w, r)
 	conditions(&w, r)

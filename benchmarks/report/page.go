@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/sluicenet/sluice/benchmarks/compare"
 )
 
 // chartName is where the chart lies beside the page, without its ending.
@@ -14,8 +12,8 @@ const chartName = "img/performance"
 
 // Page gives the page under the name that it is to have, and what it links to beside it: the chart as a picture and as a
 // vector graphic. source names the file that the result came from.
-func Page(r *compare.Result, source, name string) (map[string][]byte, error) {
-	chart, err := NewChart(r)
+func Page(e *Evidence, source, name string) (map[string][]byte, error) {
+	chart, err := NewChart(e.Compare)
 	if err != nil {
 		return nil, err
 	}
@@ -25,16 +23,16 @@ func Page(r *compare.Result, source, name string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{
-		name:               Markdown(r, source, chartName+".png"),
+		name:               Markdown(e, source, chartName+".png"),
 		chartName + ".png": png,
 		chartName + ".svg": svg,
 	}, nil
 }
 
 // WritePage writes the page to a file, and its pictures beside it.
-func WritePage(r *compare.Result, source, file string) error {
+func WritePage(e *Evidence, source, file string) error {
 	dir, name := filepath.Split(file)
-	files, err := Page(r, source, name)
+	files, err := Page(e, source, name)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func TestRows(t *testing.T) {
 
 func TestMarkdown(t *testing.T) {
 	r := result(t)
-	page := string(Markdown(r, "some/result.json", "img/x.png"))
+	page := string(Markdown(&Evidence{Compare: r}, "some/result.json", "img/x.png"))
 	for _, want := range []string{
 		"Written by `sluice-pktgen report` from some/result.json",
 		"![Cycles per packet of every contender, by kind of traffic](img/x.png)",
@@ -85,7 +85,7 @@ func TestMarkdown(t *testing.T) {
 	assert.NotContains(t, page, "not complete")
 	r.Partial = "interrupted in round 2"
 	r.Missing["ovs-dpdk"] = "it is not installed"
-	page = string(Markdown(r, "x", "y"))
+	page = string(Markdown(&Evidence{Compare: r}, "x", "y"))
 	assert.Contains(t, page, "**These figures are not complete: interrupted in round 2.**")
 	assert.Contains(t, page, "Open vSwitch-DPDK, default did not take part: it is not installed.")
 }
@@ -114,9 +114,9 @@ func TestUnits(t *testing.T) {
 // The page and its pictures are what the command makes of the result beside them.
 func TestPerformancePageIsCurrent(t *testing.T) {
 	const file = "benchmarks/results/result.json"
-	r, err := compare.ReadJSON(filepath.Join("../..", file))
+	e, err := Read(filepath.Join("../..", file))
 	require.NoError(t, err)
-	files, err := Page(r, file, "PERFORMANCE.md")
+	files, err := Page(e, file, "PERFORMANCE.md")
 	require.NoError(t, err)
 	require.Len(t, files, 3)
 	for name, want := range files {

@@ -14,7 +14,7 @@ import (
 const none = "–"
 
 // theBar writes what was aimed at, what was measured, and whether that is enough.
-func theBar(w io.Writer, r *compare.Result) {
+func theBar(w io.Writer, e *Evidence) {
 	fmt.Fprint(w, "## The bar\n\nWhat the switch has to reach, and what this run says of it. \"By the median\" means that some rounds missed it.\n\n")
 	rows := [][]string{{"figure", "of", "target", "measured", "met"}}
 	for _, g := range Bar {
@@ -23,7 +23,7 @@ func theBar(w io.Writer, r *compare.Result) {
 			if i > 0 {
 				title = ""
 			}
-			f := a.Figure(r)
+			f := a.Figure(e)
 			measured := span(f.Spread, 2)
 			if f.Note != "" {
 				measured += ", " + f.Note
@@ -112,6 +112,37 @@ Ratios are of packet rates, ours by theirs. What the source costs is what testpm
 		rows = append(rows, []string{kind(&s.Profile), cell(find(all, ours).MPPS, 2, r), cell(find(all, ovs).Ratio, 2, r), cell(best(all).Ratio, 2, r),
 			cell(find(all, testpmdIO).Ratio, 2, r), cell(measure.SpreadOf(relative), 2, r), cell(own(s), 1, r)})
 	}
+	table(w, rows)
+}
+
+// byteTable writes bytes per second where there is a speed of copying to hold them against.
+func byteTable(w io.Writer, r *compare.Result) {
+	columns := taking(r, ours, ovs, testpmdIO, testpmdMacswap, memcpy, memcpyRAM)
+	head := []string{"traffic"}
+	for _, name := range columns {
+		head = append(head, lookUp(name).short)
+	}
+	rows := [][]string{head}
+	for _, s := range r.Scenarios {
+		if len(s.Samples(memcpy)) == 0 {
+			continue
+		}
+		gigabytes := func(x measure.Sample) float64 { return x.MPPS * 1e6 * s.Profile.MeanBytes() / 1e9 }
+		row := []string{kind(&s.Profile)}
+		for _, name := range columns {
+			row = append(row, cell(spreadOf(byRound(s, name, gigabytes)), 2, r))
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) == 1 {
+		return
+	}
+	fmt.Fprint(w, `## Large frames, GB/s
+
+Bytes of the VMs' frames without FCS. The replay copies each frame once, whoever reads it, which is why copying the same
+frames by itself stands beside: between as many buffers as a worker has in use, and between areas that no cache holds.
+
+`)
 	table(w, rows)
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/report"
 )
 
@@ -35,15 +34,15 @@ func (a *app) reportCommand() *cobra.Command {
 			if !slices.Contains(formats, format) {
 				return fmt.Errorf("there is no format %q: there are %s", format, strings.Join(formats, ", "))
 			}
-			r, err := compare.ReadJSON(args[0])
+			e, err := report.Read(args[0])
 			if err != nil {
 				return err
 			}
 			toFile := file != "" && file != "-"
 			if format == formatPage && toFile {
-				return report.WritePage(r, args[0], file)
+				return report.WritePage(e, args[0], file)
 			}
-			text, err := render(r, args[0], format)
+			text, err := render(e, args[0], format)
 			if err != nil {
 				return err
 			}
@@ -63,15 +62,15 @@ func (a *app) reportCommand() *cobra.Command {
 	return cmd
 }
 
-func render(r *compare.Result, source, format string) ([]byte, error) {
+func render(e *report.Evidence, source, format string) ([]byte, error) {
 	if format == formatBench {
-		return report.BenchFormat(r)
+		return report.BenchFormat(e.Compare)
 	}
 	if format == formatPage {
-		files, err := report.Page(r, source, formatPage)
+		files, err := report.Page(e, source, formatPage)
 		return files[formatPage], err
 	}
-	chart, err := report.NewChart(r)
+	chart, err := report.NewChart(e.Compare)
 	if err != nil {
 		return nil, err
 	}
