@@ -72,4 +72,7 @@ machine itself does to anybody`, []Aim{
 		{"p99.99 of a turn ÷ that of a loop in C", atMost(2), slowTurns},
 		{"gaps over 1 ms ÷ those of a loop in C", atMost(2), gaps},
 	}},
+	{"Soak of ten minutes, a configuration a second", `changes are daily business: nobody else's packets may notice them`, []Aim{
+		{"packets of untouched ports lost, reordered or altered", Bound{}, harmed},
+	}},
 }

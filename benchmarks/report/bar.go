@@ -66,6 +66,14 @@ func (b Bound) holds(v float64) bool {
 	return v <= b.Value
 }
 
+// precision is how many digits behind the point a figure needs to be held against the bound; what is counted has none.
+func (b Bound) precision() int {
+	if b.Digits == 0 {
+		return 0
+	}
+	return max(b.Digits, 2)
+}
+
 // String is the target as the page writes it.
 func (b Bound) String() string {
 	sign := "≤"

@@ -24,9 +24,9 @@ func theBar(w io.Writer, e *Evidence) {
 				title = ""
 			}
 			f := a.Figure(e)
-			measured := span(f.Spread, 2)
+			measured := span(f.Spread, a.Bound.precision())
 			if f.Note != "" {
-				measured += ", " + f.Note
+				measured = strings.TrimPrefix(measured+", "+f.Note, ", ")
 			}
 			rows = append(rows, []string{title, a.What, a.Bound.String(), measured, string(a.Bound.Judge(f))})
 		}

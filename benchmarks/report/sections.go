@@ -1,0 +1,64 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sluicenet/sluice/benchmarks/machine"
+	"github.com/sluicenet/sluice/benchmarks/measure"
+)
+
+// exactly is a figure that was counted, not sampled.
+func exactly(v float64, note string) Figure {
+	return Figure{measure.Spread{Median: v, Min: v, Max: v, N: 1}, note}
+}
+
+// soakLength is how long a soak has to be to count.
+const soakLength = 10 * time.Minute
+
+// harmed counts packets of untouched streams that were lost, reordered or altered in a soak.
+func harmed(e *Evidence) Figure {
+	s := e.Soak
+	switch {
+	case s == nil:
+		return Figure{}
+	case s.Partial || s.Took < soakLength:
+		return Figure{Note: fmt.Sprintf("the soak ended after %s", s.Took.Round(time.Second))}
+	}
+	t := &s.Totals
+	wrong := float64(t.Lost) + float64(t.Reordered+t.Duplicated+t.Corrupted+t.Misrouted+t.Foreign)
+	return exactly(wrong, fmt.Sprintf("of %s, while %s configurations were applied", thousands(int(t.Made)), thousands(s.Applies)))
+}
+
+// soakSection says what a soak saw.
+func soakSection(w io.Writer, e *Evidence) {
+	s := e.Soak
+	if s == nil {
+		return
+	}
+	fmt.Fprint(w, "## Soak\n\n")
+	if s.Partial {
+		fmt.Fprintf(w, "**This soak is not complete: it ended after %s of %s.**\n\n", s.Took.Round(time.Second), s.Planned)
+	}
+	t := &s.Totals
+	fmt.Fprintf(w, `A whole agent with %d worker(s) at full load (%.1f Mpps) for %s, while another configuration was applied every %s: %s of
+them, with %s changes to ports, networks, rules, records, routes and addresses; an apply took %s by the median, %s at
+most. %s streams of %d tenants were not touched; their packets are numbered, made and checked inside the workers: %s made,
+%s arrived; %d lost, %d reordered, %d duplicated, %d altered, %d sent to another port. The longest time between two polls of
+a worker was %s. %s
+
+`, s.Workers, s.PacketsPerSecond/1e6, s.Took.Round(time.Second), s.Every, thousands(s.Applies), thousands(s.Changes),
+		s.ApplyP50.Round(time.Millisecond/10), s.ApplyMax.Round(time.Millisecond/10), thousands(s.Shape.Flows), s.Shape.Tenants,
+		thousands(int(t.Made)), thousands(int(t.Arrived)), t.Lost, t.Reordered, t.Duplicated, t.Corrupted, t.Misrouted,
+		t.LongestTurn.Round(time.Microsecond), when(s.Manifest))
+}
+
+// when says when and of what a result was made that is not the comparison's.
+func when(m machine.Manifest) string {
+	text := fmt.Sprintf("Measured %s, source %.12s", m.Time.Format("2006-01-02 15:04 UTC"), m.Revision)
+	if m.Modified {
+		text += " with changes that were not committed"
+	}
+	return text + "."
+}
