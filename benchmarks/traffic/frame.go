@@ -32,11 +32,11 @@ func (p *Plan) Frame(f Flow) ([]byte, error) {
 // announcementType is an EtherType for experiments (IEEE 802).
 const announcementType = 0x88b5
 
-// Announcement is a frame by which bridges learn a station: of no meaning, to an address on the other side.
-func (p *Plan) Announcement(of VM) []byte {
+// Announcement is a frame by which bridges learn a station, of no meaning, to an address that nobody has. Each attempt
+// has another one: a switch learns from frames of flows that it does not know.
+func Announcement(of VM, attempt int) []byte {
 	frame := make([]byte, 60)
-	to := station(p.Tenants[of.Tenant].VMs[0], 0, 0)
-	copy(frame, to.MAC[:])
+	copy(frame, []byte{0x02, 0xff, 0, 0, byte(attempt >> 8), byte(attempt)})
 	copy(frame[6:], of.MAC[:])
 	binary.BigEndian.PutUint16(frame[12:], announcementType)
 	return frame

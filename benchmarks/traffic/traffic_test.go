@@ -255,5 +255,7 @@ func TestBridgeHasPairsOfAddresses(t *testing.T) {
 		require.Equal(t, []string{f.Source, f.Sink}, []string{stations[f.From.MAC], stations[f.To.MAC]})
 	}
 	require.Len(t, pairs, 100000)
-	require.Len(t, plan.Announcement(plan.Stations()[0]), 60)
+	station := plan.Stations()[0]
+	require.Equal(t, station.MAC[:], Announcement(station, 1)[6:12])
+	require.NotEqual(t, Announcement(station, 1), Announcement(station, 2))
 }

@@ -12,13 +12,13 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/dataplane"
+	"github.com/sluicenet/sluice/packet"
 )
 
 // Name is how results call the switch.
@@ -125,29 +125,36 @@ func (r *run) settle(ctx context.Context) error {
 	return nil
 }
 
-// learn lets the stations behind a bridge's sinks be heard, again and again: learning is not promised for one frame.
+// learn lets the stations behind a bridge's ports be heard until all are known, some at a time: a switch bounds what it
+// learns at once, and forgets what is above.
 func (r *run) learn(ctx context.Context) error {
 	stations := r.Plan.Stations()
-	var lessons []lesson
-	for _, s := range stations {
-		if slices.Contains(r.Plan.Sinks, s.Name) {
-			lessons = append(lessons, lesson{r.Devices[s.Name], r.Plan.Announcement(s)})
+	for attempt, deadline := 0, time.Now().Add(patience); ; attempt++ {
+		known := map[packet.MAC]bool{}
+		for _, l := range r.sw.Learned() {
+			known[l.MAC] = true
 		}
-	}
-	for deadline := time.Now().Add(patience); ; {
-		known := len(r.sw.Learned())
-		if known >= len(stations) {
+		var lessons []lesson
+		for _, s := range stations {
+			if !known[s.MAC] && len(lessons) < lessonsAtOnce {
+				lessons = append(lessons, lesson{r.Devices[s.Name], traffic.Announcement(s, attempt)})
+			}
+		}
+		if len(lessons) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after %s only %d of %d addresses were learned", patience, known, len(stations))
+			return fmt.Errorf("after %s only %d of %d addresses were learned", patience, len(known), len(stations))
 		}
 		r.fabric.lessons.Store(&lessons)
-		if err := wait(ctx, 100*time.Millisecond); err != nil {
+		if err := wait(ctx, 25*time.Millisecond); err != nil { // control looks every 20
 			return err
 		}
 	}
 }
+
+// lessonsAtOnce is well below what a queue learns in one of control's turns.
+const lessonsAtOnce = 200
 
 // forward waits until each flow was replayed three times since all is learned.
 func (r *run) forward(ctx context.Context) error {
