@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
@@ -22,6 +23,13 @@ type Contender interface {
 	// Run starts it, measures it and ends it. Nothing of it is left when Run returns, also when ctx has ended. What is
 	// complete then is returned with the error.
 	Run(ctx context.Context, job Job) (measure.Sample, error)
+}
+
+// Chooser is a contender that makes sense for some profiles only.
+type Chooser interface {
+	Contender
+	// Takes reports whether it takes part in a scenario.
+	Takes(p *profile.Profile) bool
 }
 
 // Job is one sample to be taken.
@@ -74,9 +82,10 @@ func Run(ctx context.Context, o Options, result *Result) error {
 			return err
 		}
 		fmt.Fprintf(o.Progress, "%s\n", &plan.Profile)
+		takers := taking(contenders, &plan.Profile)
 		for round := 1; round <= o.Rounds; round++ {
-			for i := range contenders {
-				if err := o.turn(ctx, result, plan, files, round, contenders[(i+round-1)%len(contenders)]); err != nil {
+			for i := range takers {
+				if err := o.turn(ctx, result, plan, files, round, takers[(i+round-1)%len(takers)]); err != nil {
 					return err
 				}
 			}
@@ -84,6 +93,16 @@ func Run(ctx context.Context, o Options, result *Result) error {
 	}
 	result.Complete()
 	return o.Keep(result)
+}
+
+// taking are the contenders that make sense for a profile.
+func taking(all []Contender, p *profile.Profile) (some []Contender) {
+	for _, c := range all {
+		if chooser, chooses := c.(Chooser); !chooses || chooser.Takes(p) {
+			some = append(some, c)
+		}
+	}
+	return some
 }
 
 func (o *Options) available(result *Result) (some []Contender) {

@@ -7,42 +7,74 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
-	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
-// OpenVSwitch is Open vSwitch on DPDK in its default configuration, with a GRE tunnel for NVGRE: one rule per VM port
-// sends all of its frames into the tunnel with the key VSID<<8, and one per VM takes its frames out. It checks no
-// sender, and looks up no target: less policy than ours carries.
+// OpenVSwitch is Open vSwitch on DPDK with a GRE tunnel for NVGRE, and with the policy that our switch carries: tables for
+// who may send what, for the rules of the VMs' ports, and for where packets go.
 //
 //	br-int: VM ports ── gre0 ~ routed by the tunnel to ~ br-phy (provider address): uplink
-type OpenVSwitch struct{}
+type OpenVSwitch struct {
+	Label    string
+	Settings []string // of Open_vSwitch, beside those that make it run here; none is Debian's default
+}
 
-// OpenVSwitchName is how results call it.
-const OpenVSwitchName = "ovs-dpdk"
+// Names of its variants in results. Which of its caches is best depends on the number of flows.
+const (
+	OpenVSwitchName      = "ovs-dpdk"        // as it comes: exact-match cache, a flow in a hundred packets gets in
+	OpenVSwitchNoEMCName = "ovs-dpdk-no-emc" // its documentation recommends this for many flows
+	OpenVSwitchSMCName   = "ovs-dpdk-smc"    // signature-match cache instead
+)
+
+// OpenVSwitches are all variants, the default first.
+func OpenVSwitches() []*OpenVSwitch {
+	const noEMC = "other_config:emc-insert-inv-prob=0"
+	return []*OpenVSwitch{
+		{Label: OpenVSwitchName},
+		{Label: OpenVSwitchNoEMCName, Settings: []string{noEMC}},
+		{Label: OpenVSwitchSMCName, Settings: []string{noEMC, "other_config:smc-enable=true"}},
+	}
+}
+
+// OpenVSwitchNames are the names of all variants, the default first.
+func OpenVSwitchNames() (names []string) {
+	for _, v := range OpenVSwitches() {
+		names = append(names, v.Label)
+	}
+	return names
+}
 
 // ovsPrograms are where distributions have the daemon with DPDK.
 var ovsPrograms = []string{"/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", "ovs-vswitchd"}
 
 const (
 	ovsSchema   = "/usr/share/openvswitch/vswitch.ovsschema"
-	ovsMemoryMB = 1024 // its own default, in one go
-	// OpenVSwitchMemoryMB is what it takes of hugepages in all, from experience: beside ovsMemoryMB the buffers of ports.
-	OpenVSwitchMemoryMB = ovsMemoryMB + 512
+	ovsMemoryMB = 1024    // its own default, in one go
+	ovsBuffers  = 200_000 // of its shared pool that a replay may take: it has 262,144
+	ovsRing     = 4096    // descriptors of a queue at most
 )
 
+// OpenVSwitchMemoryMB is what it takes of hugepages in all, from experience: beside its own the buffers of ports.
+func OpenVSwitchMemoryMB(plan *traffic.Plan) int { return ovsPoolMB(plan) + 512 }
+
+// ovsPoolMB is its own default, or what a replay needs that does not fit into that.
+func ovsPoolMB(plan *traffic.Plan) int {
+	if n := frames(plan); n > ovsBuffers {
+		return (n+n/8)*bufferBytes>>20 + ovsMemoryMB
+	}
+	return ovsMemoryMB
+}
+
 // Name implements compare.Contender.
-func (OpenVSwitch) Name() string { return OpenVSwitchName }
+func (v *OpenVSwitch) Name() string { return v.Label }
 
 // Available implements compare.Contender.
-func (OpenVSwitch) Available() error {
+func (*OpenVSwitch) Available() error {
 	for _, t := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl", "nsenter", "ip"} {
 		if _, err := exec.LookPath(t); err != nil {
 			return fmt.Errorf("%s is not installed (Debian: apt-get install openvswitch-switch-dpdk iproute2 util-linux)", t)
@@ -68,24 +100,25 @@ func findVswitchd() (program, version string, err error) {
 	return "", "", errors.New("no ovs-vswitchd with DPDK is installed (Debian: apt-get install openvswitch-switch-dpdk)")
 }
 
-// Version of what is installed; "" when nothing is.
-func (OpenVSwitch) Version() string {
+// OpenVSwitchVersion is that of what is installed; "" when nothing is.
+func OpenVSwitchVersion() string {
 	_, version, _ := findVswitchd()
 	return version
 }
 
 // ovs is one running Open vSwitch with database, sockets and network namespace of its own.
 type ovs struct {
-	job    compare.Job
-	prefix string
-	wiring wiring
-	db     *process
-	daemon *process
+	job      compare.Job
+	prefix   string
+	settings []string
+	wiring   wiring
+	db       *process
+	daemon   *process
 }
 
 // Run implements compare.Contender.
-func (OpenVSwitch) Run(ctx context.Context, job compare.Job) (s measure.Sample, err error) {
-	o := &ovs{job: job, prefix: filePrefix(OpenVSwitchName), wiring: wire(job.Plan, job.Files)}
+func (v *OpenVSwitch) Run(ctx context.Context, job compare.Job) (s measure.Sample, err error) {
+	o := &ovs{job: job, prefix: filePrefix(v.Label), settings: v.Settings, wiring: wire(job.Plan, job.Files)}
 	defer forget(o.prefix)
 	defer o.stop()
 	if err := o.start(ctx); err != nil {
@@ -125,7 +158,7 @@ func (o *ovs) start(ctx context.Context) error {
 	if err := o.vsctl(ctx, "--no-wait", "init"); err != nil {
 		return err
 	}
-	if err := o.vsctl(ctx, append([]string{"--no-wait", "set", "Open_vSwitch", "."}, ovsSettings(o.job, o.prefix)...)...); err != nil {
+	if err := o.vsctl(ctx, append([]string{"--no-wait", "set", "Open_vSwitch", "."}, append(ovsSettings(o.job, o.prefix), o.settings...)...)...); err != nil {
 		return err
 	}
 	env.ownNetwork = true
@@ -139,15 +172,20 @@ func (o *ovs) start(ctx context.Context) error {
 	}, o.daemon, o.db)
 }
 
-// ovsSettings are what makes it poll on the core that is measured. All else stays as it comes.
+// ovsSettings are what makes it poll on the core that is measured. All else stays as it comes, unless the replay does
+// not fit into the buffers that its ports share.
 func ovsSettings(job compare.Job, prefix string) []string {
-	return []string{
+	settings := []string{
 		"other_config:dpdk-init=true",
 		fmt.Sprintf("other_config:dpdk-lcore-mask=%#x", uint64(1)<<job.ControlCore),
 		fmt.Sprintf("other_config:pmd-cpu-mask=%#x", uint64(1)<<job.Core),
-		"other_config:dpdk-socket-mem=" + strconv.Itoa(ovsMemoryMB),
+		"other_config:dpdk-socket-mem=" + strconv.Itoa(ovsPoolMB(job.Plan)),
 		"other_config:dpdk-extra=\"--in-memory --no-pci --file-prefix=" + prefix + "\"",
 	}
+	if frames(job.Plan) > ovsBuffers {
+		settings = append(settings, "other_config:per-port-memory=true")
+	}
+	return settings
 }
 
 func (o *ovs) stop() {
@@ -176,24 +214,31 @@ func (o *ovs) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	if !o.job.Plan.Profile.Direction.Stays() {
+	if c.tunnels() {
 		if err := o.giveAddress(ctx); err != nil {
 			return err
 		}
 	}
 	for _, bridge := range c.bridges {
-		for _, flow := range bridge.flows {
-			if _, err := tool(ctx, false, "ovs-ofctl", "add-flow", "unix:"+o.path(bridge.name+".mgmt"), flow); err != nil {
-				return err
-			}
+		file := o.path(bridge.name + ".flows")
+		if err := os.WriteFile(file, []byte(strings.Join(bridge.flows, "\n")+"\n"), 0o644); err != nil {
+			return fmt.Errorf("write the rules of %s: %w", bridge.name, err)
+		}
+		if _, err := tool(ctx, false, "ovs-ofctl", "add-flows", "unix:"+o.path(bridge.name+".mgmt"), file); err != nil {
+			return err
 		}
 		if err := o.vsctl(ctx, bridge.ports...); err != nil {
 			return err
 		}
 	}
+	control, err := dialControl(ctx, o.path("ctl"))
+	if err != nil {
+		return err
+	}
+	defer control.close()
 	for _, command := range c.commands {
-		if _, err := o.appctl(ctx, command...); err != nil {
-			return err
+		if _, err := control.call(command[0], command[1:]...); err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
 		}
 	}
 	return nil
@@ -220,37 +265,4 @@ func (o *ovs) giveAddress(ctx context.Context) error {
 	}
 	_, err = o.appctl(ctx, "tnl/neigh/set", underlay, traffic.FarPA.String(), traffic.FarHostMAC.String())
 	return err
-}
-
-var pmdCycles = regexp.MustCompile(`avg cycles per packet: ([0-9.]+)`)
-
-// inspect refuses a sample of an Open vSwitch that did something else than the profile asks for, and notes what it says
-// of itself.
-func (o *ovs) inspect(ctx context.Context, s *measure.Sample) error {
-	flows, err := o.appctl(ctx, "dpctl/dump-flows")
-	if err != nil {
-		return err
-	}
-	want := map[profile.Direction]string{profile.Encap: "tnl_push(", profile.Decap: "tnl_pop("}[o.job.Plan.Profile.Direction]
-	if !strings.Contains(flows, want) {
-		return fmt.Errorf("no flow of Open vSwitch has the action %s: it does not do the same work", want)
-	}
-	s.Detail["flows"] = float64(strings.Count(flows, "actions:"))
-	// Measured by itself over a second of its own, so that it does not count its start.
-	if _, err := o.appctl(ctx, "dpif-netdev/pmd-stats-clear"); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Second):
-	}
-	stats, err := o.appctl(ctx, "dpif-netdev/pmd-stats-show", "-pmd", strconv.Itoa(o.job.Core))
-	if err != nil {
-		return err
-	}
-	if m := pmdCycles.FindStringSubmatch(stats); m != nil {
-		s.Detail["ownCyclesPerPacket"], _ = strconv.ParseFloat(m[1], 64)
-	}
-	return nil
 }

@@ -108,40 +108,54 @@ func TestTelemetry(t *testing.T) {
 func TestTestpmdPairsReplaysWithSinks(t *testing.T) {
 	job := compare.Job{Plan: plan(t, "nvgre-encap", func(p *profile.Profile) { p.VMs = 2 }), Core: 3, ControlCore: 1,
 		Files: map[string]string{"t1-vm1": "/a.pcap", "t1-vm2": "/b.pcap"}}
-	args, w := testpmdArgs(job, "pre")
+	args, w := testpmdArgs(job, "pre", "macswap")
 	line := strings.Join(args, " ")
 	assert.Contains(t, line, "-l 1,3 --main-lcore=1 --in-memory --no-pci --file-prefix=pre")
 	assert.Contains(t, line, "--vdev=net_pcap0,rx_pcap=/a.pcap,infinite_rx=1 --vdev=net_null0,no-rx=1 --vdev=net_pcap1,rx_pcap=/b.pcap,infinite_rx=1 --vdev=net_null1,no-rx=1")
-	assert.Contains(t, line, "-- --forward-mode=io --nb-cores=1 --auto-start --total-num-mbufs=16640")
+	assert.Contains(t, line, "-- --forward-mode=macswap --nb-cores=1 --auto-start --total-num-mbufs=16640")
 	assert.Equal(t, []string{"net_null0", "net_null1"}, w.sinks)
 
 	job.Plan = plan(t, "nvgre-decap", func(p *profile.Profile) { p.VMs = 3 })
 	job.Files = map[string]string{traffic.Uplink: "/up.pcap"}
-	args, w = testpmdArgs(job, "pre")
+	args, w = testpmdArgs(job, "pre", "io")
 	assert.Equal(t, 2, strings.Count(strings.Join(args, " "), "--vdev="), "one replay needs one sink")
 	assert.Equal(t, []string{"net_pcap0"}, w.sources)
 }
 
+func few(p *profile.Profile) { p.ACLs, p.Peers = 0, 2 }
+
 func TestOpenVSwitchPlans(t *testing.T) {
+	phy := []string{"in_port=LOCAL,actions=output:1", "in_port=1,actions=LOCAL"}
+	const passed = "table=1,priority=1,actions=resubmit(,2)"
+	const near, far = "dl_src=00:15:5d:01:01:02,ip,nw_src=10.0.1.2", "10.0.32.2"
 	for name, tc := range map[string]struct {
 		plan  *traffic.Plan
 		flows map[string][]string
 		ports []string // somewhere in what adds ports
 	}{
-		"encap": {plan(t, "nvgre-encap", func(p *profile.Profile) { p.Tenants = 2 }),
-			map[string][]string{underlay: {"in_port=LOCAL,actions=output:1", "in_port=1,actions=LOCAL"},
-				overlay: {"in_port=1,actions=set_field:0x138900->tun_id,output:1000", "in_port=2,actions=set_field:0x138a00->tun_id,output:1000"}},
-			[]string{"mtu_request=1600", `options:dpdk-devargs="net_null0,no-rx=1"`, `options:dpdk-devargs="net_pcap1,rx_pcap=/t2-vm1,infinite_rx=1"`}},
-		"decap": {plan(t, "nvgre-decap", asIs),
-			map[string][]string{underlay: {"in_port=LOCAL,actions=output:1", "in_port=1,actions=LOCAL"},
-				overlay: {"in_port=1000,tun_id=0x138900/0xffffff00,actions=output:1"}},
+		"encap": {plan(t, "nvgre-encap", few),
+			map[string][]string{underlay: phy, overlay: {
+				"table=0,priority=10,in_port=1," + near + ",actions=set_field:5001->reg0,resubmit(,1)", passed,
+				"table=2,reg0=5001,dl_dst=00:15:5d:01:20:02,actions=set_field:0x138900->tun_id,set_field:172.16.1.2->tun_dst,output:1000",
+				"table=2,reg0=5001,dl_dst=00:15:5d:01:20:03,actions=set_field:0x138900->tun_id,set_field:172.16.1.2->tun_dst,output:1000"}},
+			[]string{"mtu_request=1600", `options:dpdk-devargs="net_null0,no-rx=1"`, `options:dpdk-devargs="net_pcap0,rx_pcap=/t1-vm1,infinite_rx=1"`}},
+		"decap to several": {plan(t, "nvgre-decap", func(p *profile.Profile) { p.ACLs, p.Peers, p.VMs = 0, 1, 2 }),
+			map[string][]string{underlay: phy, overlay: {
+				"table=0,priority=10,in_port=1000,tun_id=0x138900/0xffffff00,tun_src=172.16.1.2,dl_src=00:15:5d:01:20:02,ip,nw_src=" + far +
+					",actions=set_field:5001->reg0,resubmit(,1)", passed,
+				"table=2,reg0=5001,dl_dst=00:15:5d:01:01:02,actions=output:1",
+				"table=2,reg0=5001,dl_dst=00:15:5d:01:01:03,actions=output:2"}},
 			[]string{`options:dpdk-devargs="net_pcap0,rx_pcap=/up0,infinite_rx=1"`, `options:dpdk-devargs="net_null0,no-rx=1"`}},
-		"decap to several": {plan(t, "nvgre-decap", func(p *profile.Profile) { p.VMs = 2 }),
-			map[string][]string{underlay: {"in_port=LOCAL,actions=output:1", "in_port=1,actions=LOCAL"},
-				overlay: {"in_port=1000,tun_id=0x138900/0xffffff00,dl_dst=00:15:5d:01:01:02,actions=output:1",
-					"in_port=1000,tun_id=0x138900/0xffffff00,dl_dst=00:15:5d:01:01:03,actions=output:2"}}, nil},
-		"local": {plan(t, "l2-64b", asIs), map[string][]string{overlay: {"actions=NORMAL"}},
-			[]string{`options:dpdk-devargs="net_pcap0,rx_pcap=/t1-vm1,infinite_rx=1"`, "tag=1", `options:dpdk-devargs="net_null0,no-rx=1"`}},
+		"rewrite": {plan(t, "iprewrite", func(p *profile.Profile) { p.ACLs, p.Peers = 0, 1 }),
+			map[string][]string{overlay: {
+				"table=0,priority=10,in_port=1," + near + ",actions=set_field:5001->reg0,resubmit(,1)", passed,
+				"table=2,reg0=5001,dl_dst=00:15:5d:01:20:02,ip,in_port=1,nw_src=10.0.1.2,nw_dst=10.0.32.2,actions=set_field:02:00:00:00:01:01->eth_src," +
+					"set_field:02:00:00:00:02:01->eth_dst,set_field:172.16.1.100->ip_src,set_field:172.17.0.1->ip_dst,output:1000"}},
+			[]string{"ofport_request=1000"}},
+		"virtual subnet": {plan(t, "l2-subnet", few), map[string][]string{overlay: {
+			"table=0,priority=10,in_port=1," + near + ",actions=set_field:5001->reg0,resubmit(,1)", passed, "table=2,actions=NORMAL"}}, []string{"tag=100"}},
+		"bridge": {plan(t, "l2-64b", few), map[string][]string{overlay: {"table=0,actions=resubmit(,1)", passed, "table=2,actions=NORMAL"}},
+			[]string{`options:dpdk-devargs="net_pcap0,rx_pcap=/t1-vm1,infinite_rx=1"`, "tag=100", `options:dpdk-devargs="net_null0,no-rx=1"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{}
@@ -160,13 +174,80 @@ func TestOpenVSwitchPlans(t *testing.T) {
 			for _, p := range tc.ports {
 				assert.Contains(t, all, p)
 			}
-			if tc.plan.Profile.Direction == profile.Local {
-				assert.Contains(t, c.commands, []string{"fdb/add", overlay, "t1-peer1", "1", "00:15:5d:01:20:02"})
-			}
+			assert.Equal(t, got[underlay] != nil, c.tunnels())
+			assert.Equal(t, tc.plan.Profile.Direction.Stays(), len(c.commands) > 0)
 		})
 	}
-	settings := strings.Join(ovsSettings(compare.Job{Core: 3, ControlCore: 1}, "pre"), " ")
-	assert.Contains(t, settings, "dpdk-lcore-mask=0x2 other_config:pmd-cpu-mask=0x8")
+	settings := strings.Join(ovsSettings(compare.Job{Plan: plan(t, "nvgre-encap", asIs), Core: 3, ControlCore: 1}, "pre"), " ")
+	assert.Contains(t, settings, "dpdk-lcore-mask=0x2 other_config:pmd-cpu-mask=0x8 other_config:dpdk-socket-mem=1024")
+	assert.NotContains(t, settings, "per-port-memory")
+}
+
+func TestOpenVSwitchHasTheRules(t *testing.T) {
+	encap := rules(plan(t, "nvgre-encap", asIs))
+	require.Len(t, encap, 100, "the last one lets pass")
+	assert.Equal(t, []string{
+		"table=1,priority=10,tcp,tp_dst=0x1/0xffff,actions=drop",
+		"table=1,priority=10,ip,nw_dst=10.1.0.0/24,actions=drop",
+		"table=1,priority=10,udp,tp_dst=0x4000/0xfff8,actions=drop",
+		"table=1,priority=10,tcp,nw_dst=10.128.0.0/20,tp_dst=0x1bb/0xffff,actions=drop",
+		"table=1,priority=10,icmp,nw_dst=10.0.64.0/28,actions=drop"}, encap[:5])
+	assert.Contains(t, rules(plan(t, "nvgre-decap", asIs)), "table=1,priority=10,ip,nw_src=10.1.0.0/24,actions=drop")
+
+	p := plan(t, "nvgre-decap", asIs)
+	assert.Equal(t, "in_port=1000,tun_id=0x138900,tun_src=172.16.1.2,tun_dst=172.16.1.1,tcp,dl_src=00:15:5d:01:20:02,dl_dst=00:15:5d:01:01:02,"+
+		"nw_src=10.0.32.3,nw_dst=10.0.1.2,nw_ttl=64,tp_src=1024,tp_dst=25", probe(p, 25, forged(p)))
+}
+
+func TestLargeReplaysGetMemoryOfTheirOwn(t *testing.T) {
+	p := plan(t, "flows-1m", asIs)
+	w := wire(p, map[string]string{"t1-vm1": "/a"})
+	assert.Contains(t, dpdkPort(overlay, "t1-vm1", 1, w), "options:n_rxq=245")
+	assert.NotContains(t, strings.Join(dpdkPort(overlay, traffic.Uplink, 1, w), " "), "n_rxq")
+	assert.Contains(t, ovsSettings(compare.Job{Plan: p}, "pre"), "other_config:per-port-memory=true")
+	assert.Greater(t, OpenVSwitchMemoryMB(p), 3000)
+}
+
+func TestControl(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctl")
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		in := json.NewDecoder(c)
+		for {
+			var ask struct {
+				Method string
+				Params []string
+				ID     int
+			}
+			if in.Decode(&ask) != nil {
+				return
+			}
+			answer := fmt.Sprintf(`{"id":%d,"result":%q,"error":null}`, ask.ID, strings.Join(ask.Params, "+"))
+			if ask.Method == "wrong" {
+				answer = fmt.Sprintf(`{"id":%d,"result":null,"error":"no such command"}`, ask.ID)
+			}
+			fmt.Fprintln(c, answer)
+		}
+	}()
+	ctl, err := dialControl(context.Background(), path)
+	require.NoError(t, err)
+	defer ctl.close()
+	for range 2 {
+		out, err := ctl.call("fdb/add", "br", "port")
+		require.NoError(t, err)
+		assert.Equal(t, "br+port", out)
+	}
+	_, err = ctl.call("wrong")
+	require.ErrorContains(t, err, "no such command")
+	_, err = dialControl(context.Background(), path+"x")
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 // script writes a shell script that stands for this program.

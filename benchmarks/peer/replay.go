@@ -16,16 +16,20 @@ import (
 // wiring says which DPDK devices stand for the ports of a plan: replays and sinks, as for our own worker.
 type wiring struct {
 	devargs map[string]string // by port
+	frames  map[string]int    // in the replays, by port
 	sources []string          // names of devices
 	sinks   []string
 }
 
 // wire names a device for each port of a plan that moves packets.
 func wire(plan *traffic.Plan, files map[string]string) wiring {
-	w := wiring{devargs: map[string]string{}}
+	w := wiring{devargs: map[string]string{}, frames: map[string]int{}}
 	for i, port := range plan.Sources {
 		name := fmt.Sprintf("net_pcap%d", i)
 		w.sources = append(w.sources, name)
+		if files != nil {
+			w.frames[port] = plan.FramesOf(port)
+		}
 		w.devargs[port] = fmt.Sprintf("%s,rx_pcap=%s,infinite_rx=1", name, files[port])
 	}
 	for i, port := range plan.Sinks {

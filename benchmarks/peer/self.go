@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/profile"
 )
 
 // Self is this program again, as a process of its own, so that every sample begins anew, as those of the peers do.
@@ -18,6 +19,8 @@ type Self struct {
 	Program string
 	Command []string          // its subcommand and further flags
 	Refs    map[string]string // how the command line named each profile, by the profile's name; nil when it takes none
+
+	Only func(*profile.Profile) bool // the profiles for which it makes sense; nil: all
 }
 
 // SpinName is how results call the loop that does nothing.
@@ -28,6 +31,9 @@ func (s *Self) Name() string { return s.Label }
 
 // Available implements compare.Contender.
 func (s *Self) Available() error { return nil }
+
+// Takes implements compare.Chooser.
+func (s *Self) Takes(p *profile.Profile) bool { return s.Only == nil || s.Only(p) }
 
 // resultPatience is for starting, warming up and cleaning up, beside the measurement.
 const resultPatience = time.Minute

@@ -13,17 +13,20 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
-// Testpmd is DPDK's own test program in io mode: it moves packets from one device to the other without looking at them.
-// Nothing on these devices can be faster.
-type Testpmd struct{}
+// Testpmd is DPDK's own test program. In io mode it moves packets from one device to the other without looking at them:
+// nothing on these devices can be faster. In macswap mode it writes to each of them.
+type Testpmd struct{ Mode string }
 
-// TestpmdName is how results call it.
-const TestpmdName = "testpmd-io"
+// How results call it.
+const (
+	TestpmdName        = "testpmd-io"
+	TestpmdMACSwapName = "testpmd-macswap"
+)
 
 const testpmdProgram = "dpdk-testpmd"
 
 // Name implements compare.Contender.
-func (Testpmd) Name() string { return TestpmdName }
+func (t Testpmd) Name() string { return "testpmd-" + t.Mode }
 
 // Available implements compare.Contender.
 func (Testpmd) Available() error {
@@ -41,11 +44,11 @@ func needRoot() error {
 }
 
 // Run implements compare.Contender.
-func (Testpmd) Run(ctx context.Context, job compare.Job) (measure.Sample, error) {
-	prefix := filePrefix(TestpmdName)
+func (t Testpmd) Run(ctx context.Context, job compare.Job) (measure.Sample, error) {
+	prefix := filePrefix(t.Name())
 	defer forget(prefix)
-	args, w := testpmdArgs(job, prefix)
-	p, err := start(TestpmdName, job.Dir, options{}, append([]string{testpmdProgram}, args...)...)
+	args, w := testpmdArgs(job, prefix, t.Mode)
+	p, err := start(t.Name(), job.Dir, options{}, append([]string{testpmdProgram}, args...)...)
 	if err != nil {
 		return measure.Sample{}, err
 	}
@@ -60,7 +63,7 @@ const (
 )
 
 // testpmdArgs pairs each replay with a sink: ports 0 and 1, 2 and 3, and so on.
-func testpmdArgs(job compare.Job, prefix string) ([]string, wiring) {
+func testpmdArgs(job compare.Job, prefix, mode string) ([]string, wiring) {
 	buffers := testpmdBuffers + frames(job.Plan)
 	args := []string{"-l", fmt.Sprintf("%d,%d", job.ControlCore, job.Core), "--main-lcore=" + strconv.Itoa(job.ControlCore),
 		"--in-memory", "--no-pci", "--file-prefix=" + prefix, "-m", strconv.Itoa(buffers*bufferBytes>>20 + dpdkSlackMB)}
@@ -73,5 +76,5 @@ func testpmdArgs(job compare.Job, prefix string) ([]string, wiring) {
 	for i := range paired.Sources {
 		args = append(args, "--vdev="+w.devargs[paired.Sources[i]], "--vdev="+w.devargs[paired.Sinks[i]])
 	}
-	return append(args, "--", "--forward-mode=io", "--nb-cores=1", "--auto-start", "--total-num-mbufs="+strconv.Itoa(buffers)), w
+	return append(args, "--", "--forward-mode="+mode, "--nb-cores=1", "--auto-start", "--total-num-mbufs="+strconv.Itoa(buffers)), w
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/peer"
+	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/report"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/benchmarks/worker"
@@ -36,15 +37,19 @@ type compareFlags struct {
 }
 
 // defaultScenarios are what docs/PERFORMANCE.md shows.
-var defaultScenarios = []string{"nvgre-encap:256", "nvgre-encap:10000", "nvgre-decap:256"}
+var defaultScenarios = []string{
+	"nvgre-encap:256", "nvgre-encap:10000", "nvgre-encap:100000", "nvgre-decap:256", "nvgre-decap:10000", "nvgre-decap:100000",
+	"iprewrite:256", "l2-64b:256", "l2-macs:100000", "acl-10k:256", "udp-1400b:256", "flows-1m:1000000",
+}
 
 func (a *app) compareCommand() *cobra.Command {
 	var o compareFlags
 	cmd := &cobra.Command{
 		Use: "compare", Short: "Measure the switch beside its peers, by turns, on one core", Args: cobra.NoArgs,
-		Long: `Feed the same traffic to our worker, to testpmd in io mode, which looks at no packet, and to Open vSwitch-DPDK, each in a
-process of its own on the same core, by turns and in several rounds. Needs root, for hugepages. A peer that is not
-installed is named, and the rest runs. Ctrl-C keeps what was measured until then, marked as partial.`,
+		Long: `Feed the same traffic to our worker, to testpmd, which looks at no packet (io) or swaps its addresses (macswap), and to
+Open vSwitch-DPDK with the same policy and three settings of its caches, each in a process of its own on the same core, by
+turns and in several rounds. With large frames, also measure how fast they can be copied. Needs root, for hugepages. A peer
+that is not installed is named, and the rest runs. Ctrl-C keeps what was measured until then, marked as partial.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			plans, refs, err := loadScenarios(o.scenarios)
 			if err != nil {
@@ -93,14 +98,28 @@ func loadScenarios(scenarios []string) (plans []*traffic.Plan, refs map[string]s
 const churned = "100MB"
 
 func (a *app) contenders(self string, refs map[string]string) []compare.Contender {
-	return []compare.Contender{
+	all := []compare.Contender{
 		&peer.Self{Label: worker.Name, Program: self, Command: []string{"worker"}, Refs: refs},
-		&peer.Self{Label: worker.Name + "-churn", Program: self, Command: []string{"worker", "--churn", churned}, Refs: refs},
-		peer.Testpmd{},
-		peer.OpenVSwitch{},
-		&peer.Self{Label: peer.SpinName, Program: self, Command: []string{"spin"}},
+		&peer.Self{Label: worker.Name + "-churn", Program: self, Command: []string{"worker", "--churn", churned}, Refs: refs, Only: basic},
+		peer.Testpmd{Mode: "io"},
+		peer.Testpmd{Mode: "macswap"},
+		&peer.Self{Label: peer.SpinName, Program: self, Command: []string{"spin"}, Only: basic},
+		&peer.Self{Label: memcpyName, Program: self, Command: []string{"memcpy"}, Refs: refs, Only: large},
+		&peer.Self{Label: memcpyRAMName, Program: self, Command: []string{"memcpy", "--area", strconv.Itoa(ramAreaMB)}, Refs: refs, Only: large},
 	}
+	for _, v := range peer.OpenVSwitches() {
+		all = append(all, v)
+	}
+	return all
 }
+
+// basic profiles are where jitter is looked at: encapsulation of small frames of few flows.
+func basic(p *profile.Profile) bool {
+	return p.Direction == profile.Encap && p.Flows <= 1000 && p.MaxBytes() < 128 && p.ACLs <= 100
+}
+
+// large profiles are those whose frames cost by their bytes.
+func large(p *profile.Profile) bool { return p.MeanBytes() >= 1024 }
 
 func names(contenders []compare.Contender) (n []string) {
 	for _, c := range contenders {
@@ -146,7 +165,11 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 	if err := machine.LeaveCore(o.core); err != nil {
 		return err
 	}
-	pages, err := machine.ReserveHugepages(peer.OpenVSwitchMemoryMB)
+	memoryMB := 0
+	for _, plan := range plans {
+		memoryMB = max(memoryMB, peer.OpenVSwitchMemoryMB(plan))
+	}
+	pages, err := machine.ReserveHugepages(memoryMB)
 	if err != nil {
 		return err
 	}
@@ -181,7 +204,7 @@ func (a *app) newResult(core int) *compare.Result {
 	m := a.manifest(core)
 	m.TSCHz = measure.Frequency(dpdk.TSC)
 	m.HugepagesMB = machine.HugepagesMB()
-	if v := (peer.OpenVSwitch{}).Version(); v != "" {
+	if v := peer.OpenVSwitchVersion(); v != "" {
 		m.Versions["Open vSwitch"] = v
 	}
 	return compare.NewResult(m)

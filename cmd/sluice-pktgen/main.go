@@ -80,6 +80,7 @@ func (a *app) root() *cobra.Command {
 			return err
 		},
 	}
-	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.compareCommand(), a.reportCommand(), a.soakCommand())
+	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.memcpyCommand(), a.compareCommand(),
+		a.reportCommand(), a.soakCommand())
 	return root
 }

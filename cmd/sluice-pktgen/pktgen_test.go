@@ -19,6 +19,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/peer"
+	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
 // asProgram makes the test binary be the program itself: it starts itself again, off the measured core and as contender.
@@ -58,7 +59,7 @@ func TestBadInputStartsNothing(t *testing.T) {
 		"no command":           {[]string{"nonsense"}, exitUsage, `unknown command "nonsense"`},
 		"no profile":           {[]string{"worker"}, exitUsage, `"profile" not set`},
 		"unknown flag":         {[]string{"worker", "--speed", "1"}, exitUsage, "unknown flag: --speed"},
-		"unknown profile":      {[]string{"worker", "--profile", "nonsense"}, exitFailed, "there are l2-64b"},
+		"unknown profile":      {[]string{"worker", "--profile", "nonsense"}, exitFailed, "there are acl-10k"},
 		"bad profile":          {[]string{"worker", "--profile", bad}, exitFailed, bad + `:2: unknown key "flow"`},
 		"too many flows":       {[]string{"worker", "--profile", "nvgre-encap", "--flows", "2000000"}, exitFailed, "choose at most 1048576"},
 		"no such core":         {[]string{"worker", "--profile", "nvgre-encap", "--core", "4000"}, exitFailed, "core 4000: this machine has cores"},
@@ -67,11 +68,13 @@ func TestBadInputStartsNothing(t *testing.T) {
 		"no time":              {[]string{"spin", "--seconds", "0"}, exitFailed, "choose a time above zero"},
 		"long turns":           {[]string{"spin", "--turn", "1s"}, exitFailed, "turns of up to 1ms"},
 		"no such spin core":    {[]string{"spin", "--core", "4000"}, exitFailed, "core 4000"},
+		"areas too large":      {[]string{"memcpy", "--profile", "udp-1400b", "--area", "9999"}, exitFailed, "choose 0 to 4096"},
+		"no windows to copy":   {[]string{"memcpy", "--profile", "udp-1400b", "--windows", "0"}, exitFailed, "choose at least one"},
 		"no folder":            {[]string{"compare"}, exitUsage, `"out" not set`},
 		"no scenario":          {[]string{"compare", "-d", "x", "--scenario", "nonsense"}, exitFailed, "no such profile"},
 		"no number of flows":   {[]string{"compare", "-d", "x", "--scenario", "nvgre-encap:many"}, exitFailed, `"many" is no number of flows`},
 		"zero flows":           {[]string{"compare", "-d", "x", "--scenario", "nvgre-encap:0"}, exitFailed, `"0" is no number of flows`},
-		"no contender":         {[]string{"compare", "-d", "x", "--only", "vpp"}, exitFailed, `there is no contender "vpp": there are sluice, sluice-churn, testpmd-io, ovs-dpdk, spin`},
+		"no contender":         {[]string{"compare", "-d", "x", "--only", "vpp"}, exitFailed, `there is no contender "vpp": there are sluice, sluice-churn, testpmd-io, testpmd-macswap, spin, memcpy, memcpy-ram, ovs-dpdk, ovs-dpdk-no-emc, ovs-dpdk-smc`},
 		"no rounds":            {[]string{"compare", "-d", "x", "--rounds", "0"}, exitFailed, "choose at least one of each"},
 		"no such port":         {[]string{"pcap", "--profile", "nvgre-encap", "-w", "-", "--port", "up0"}, exitFailed, `nothing comes in by port "up0": it has [t1-vm1]`},
 		"no result":            {[]string{"report", "/does/not/exist"}, exitFailed, "read result"},
@@ -189,10 +192,10 @@ func TestWorkerAndSpin(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	r, dir := compareOnce(t, "nvgre-encap,nvgre-decap,l2-64b", "sluice,sluice-churn,testpmd-io,spin")
-	require.Len(t, r.Scenarios, 3)
-	for _, s := range r.Scenarios {
-		assert.Len(t, s.Contenders(), 4-len(r.Missing))
+	r, dir := compareOnce(t, "nvgre-encap,nvgre-decap,l2-64b,iprewrite,nvgre-imix,udp-1400b", "sluice,sluice-churn,testpmd-io,testpmd-macswap,spin,memcpy")
+	require.Len(t, r.Scenarios, 6)
+	for i, takers := range []int{5, 3, 3, 3, 3, 4} {
+		assert.Len(t, r.Scenarios[i].Contenders(), takers-len(r.Missing), "garbage and noise in the first, copies in the last")
 	}
 	code, page, _ := here("report", filepath.Join(dir, compare.ResultFile))
 	require.Equal(t, exitOK, code)
@@ -201,15 +204,17 @@ func TestCompare(t *testing.T) {
 
 // Open vSwitch wants a gigabyte of hugepages, which a machine that has run for long may no longer have in one piece.
 func TestCompareWithOpenVSwitch(t *testing.T) {
-	r, _ := compareOnce(t, "nvgre-encap", "sluice,ovs-dpdk")
-	require.Len(t, r.Scenarios, 1)
-	assert.Len(t, r.Scenarios[0].Contenders(), 2-len(r.Missing))
+	r, _ := compareOnce(t, "nvgre-encap,nvgre-decap,iprewrite,l2-64b,l2-subnet", "ovs-dpdk,ovs-dpdk-smc")
+	require.Len(t, r.Scenarios, 5)
+	for _, s := range r.Scenarios {
+		assert.Len(t, s.Contenders(), 2-len(r.Missing))
+	}
 }
 
 // compareOnce runs one round, and finds everything on the machine as it was afterwards.
 func compareOnce(t *testing.T, scenarios, only string) (*compare.Result, string) {
 	needRoot(t)
-	needMemory(t, 2*peer.OpenVSwitchMemoryMB)
+	needMemory(t, 2*peer.OpenVSwitchMemoryMB(&traffic.Plan{}))
 	before := leftovers(t)
 	dir := t.TempDir()
 	out, err := program("compare", "-d", dir, "--rounds", "1", "--seconds", "0.2", "--warmup", "10ms", "--core", "0",
@@ -234,7 +239,7 @@ func compareOnce(t *testing.T, scenarios, only string) (*compare.Result, string)
 // A person who has seen enough keeps what there is, and the machine is as it was.
 func TestInterruptedCompareKeepsWhatItHas(t *testing.T) {
 	needRoot(t)
-	needMemory(t, 2*peer.OpenVSwitchMemoryMB)
+	needMemory(t, 2*peer.OpenVSwitchMemoryMB(&traffic.Plan{}))
 	before := leftovers(t)
 	dir := t.TempDir()
 	cmd := program("compare", "-d", dir, "--core", "0", "--seconds", "0.2", "--only", "sluice", "--rounds", "1000", "--warmup", "10ms")
