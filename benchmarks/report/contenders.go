@@ -15,10 +15,10 @@ const (
 	bare           = worker.Name + "-bare"
 	churn          = worker.Name + "-churn"
 	ovs            = peer.OpenVSwitchName
-	noEMC          = peer.OpenVSwitchName + "-no-emc"
-	smc            = peer.OpenVSwitchName + "-smc"
+	noEMC          = peer.OpenVSwitchNoEMCName
+	smc            = peer.OpenVSwitchSMCName
 	testpmdIO      = peer.TestpmdName
-	testpmdMacswap = "testpmd-macswap"
+	testpmdMacswap = peer.TestpmdMACSwapName
 	spin           = peer.SpinName
 	memcpy         = "memcpy"
 	memcpyRAM      = "memcpy-ram"
