@@ -81,6 +81,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.memcpyCommand(), a.compareCommand(),
-		a.reportCommand(), a.soakCommand())
+		a.reportCommand())
+	root.AddCommand(a.soakCommand(), a.tcpCommand())
 	return root
 }

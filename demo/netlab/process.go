@@ -57,6 +57,9 @@ func (n *Namespace) Start(name string, argv ...string) (*Process, error) {
 	return p, nil
 }
 
+// PID is the id of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
