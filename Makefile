@@ -113,7 +113,7 @@ bench: build ## Measure the switch by itself: one worker, and the Go benchmarks 
 	@echo "wrote $(BENCH_OUT): keep a copy, and make bench-compare OLD=copy shows what a change does"
 
 .PHONY: bench-peers
-bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md (root, ten minutes)
+bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md with its chart (root, half an hour)
 	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
 	bin/sluice-pktgen report benchmarks/results/result.json -w docs/PERFORMANCE.md
 
