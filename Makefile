@@ -104,6 +104,9 @@ fuzz: deps ## Run each fuzz target for FUZZTIME
 BENCH_OUT       := benchmarks/results/bench.txt
 BENCH_SCENARIOS := l2-64b,nvgre-encap,nvgre-encap:10000,nvgre-decap,udp-1400b
 
+# The page shows all results that lie beside the comparison.
+REPORT = bin/sluice-pktgen report benchmarks/results/result.json -w docs/PERFORMANCE.md
+
 .PHONY: bench
 bench: build ## Measure the switch by itself: one worker, and the Go benchmarks that match BENCH (root, under three minutes)
 	@scratch=$$(mktemp -d); trap 'rm -rf $$scratch' EXIT; \
@@ -115,7 +118,13 @@ bench: build ## Measure the switch by itself: one worker, and the Go benchmarks 
 .PHONY: bench-peers
 bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md with its chart (root, half an hour)
 	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
-	bin/sluice-pktgen report benchmarks/results/result.json -w docs/PERFORMANCE.md
+	$(ROOT) bin/sluice-pktgen tcp --out benchmarks/results
+	$(REPORT)
+
+.PHONY: soak
+soak: build ## Run the switch at full load for ten minutes while its configuration changes, and write docs/PERFORMANCE.md (root)
+	$(ROOT) bin/sluice-pktgen soak --out benchmarks/results
+	$(REPORT)
 
 .PHONY: bench-compare
 bench-compare: build ## Show what differs between OLD and NEW, each a result.json or a bench.txt, and whether it is significant

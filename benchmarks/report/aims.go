@@ -72,6 +72,9 @@ machine itself does to anybody`, []Aim{
 		{"p99.99 of a turn ÷ that of a loop in C", atMost(2), slowTurns},
 		{"gaps over 1 ms ÷ those of a loop in C", atMost(2), gaps},
 	}},
+	{"TCP between two VMs: sluice ÷ Open vSwitch, userspace datapath", `what a user sees first is a transfer between two VMs`, []Aim{
+		{"throughput", noLess(1), throughput},
+	}},
 	{"Soak of ten minutes, a configuration a second", `changes are daily business: nobody else's packets may notice them`, []Aim{
 		{"packets of untouched ports lost, reordered or altered", Bound{}, harmed},
 	}},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/soak"
+	"github.com/sluicenet/sluice/benchmarks/tcp"
 )
 
 // Evidence is all that the page is written from: the comparison, and what other measurements have left beside it. What was
@@ -15,6 +16,7 @@ import (
 type Evidence struct {
 	Compare *compare.Result
 	Soak    *soak.Result
+	TCP     *tcp.Result
 }
 
 // Read reads a result of compare, and the other results in its folder. One that is there and cannot be read is an error: a
@@ -25,20 +27,21 @@ func Read(file string) (*Evidence, error) {
 		return nil, err
 	}
 	e := &Evidence{Compare: r}
-	if e.Soak, err = optional(file, soak.FileName, soak.ReadJSON); err != nil {
-		return nil, err
-	}
-	if e.Soak != nil && e.Soak.Took == 0 {
-		return nil, fmt.Errorf("read %s: there is no soak in it: take it away, or run sluice-pktgen soak again", filepath.Join(filepath.Dir(file), soak.FileName))
-	}
-	return e, nil
+	var soakErr, tcpErr error
+	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 })
+	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 })
+	return e, errors.Join(soakErr, tcpErr)
 }
 
-// optional reads a result beside another one, nil if there is none.
-func optional[T any](beside, name string, read func(string) (*T, error)) (*T, error) {
-	r, err := read(filepath.Join(filepath.Dir(beside), name))
-	if errors.Is(err, fs.ErrNotExist) {
+// optional reads a result beside another one, nil if there is none. holds reports whether something was measured.
+func optional[T any](beside, name string, read func(string) (*T, error), holds func(*T) bool) (*T, error) {
+	file := filepath.Join(filepath.Dir(beside), name)
+	r, err := read(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case err == nil && !holds(r):
+		return nil, fmt.Errorf("read result %s: nothing was measured in it: measure again, or take it away", file)
 	}
 	return r, err
 }

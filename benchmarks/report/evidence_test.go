@@ -11,8 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/sequence"
 	"github.com/sluicenet/sluice/benchmarks/soak"
+	"github.com/sluicenet/sluice/benchmarks/tcp"
 )
 
 func TestRead(t *testing.T) {
@@ -28,10 +30,14 @@ func TestRead(t *testing.T) {
 	e, err = Read(file)
 	require.NoError(t, err)
 	assert.Equal(t, time.Second, e.Soak.Took)
-	for text, want := range map[string]string{`{"took`: "soak.json", `{}`: "there is no soak in it"} {
-		require.NoError(t, os.WriteFile(beside, []byte(text), 0o644))
-		_, err = Read(file)
-		require.ErrorContains(t, err, want, "a page without it would say that it was not measured")
+	for _, name := range []string{soak.FileName, tcp.FileName} {
+		beside := filepath.Join(dir, name)
+		for text, want := range map[string]string{`{"took`: name, `{}`: "nothing was measured in it"} {
+			require.NoError(t, os.WriteFile(beside, []byte(text), 0o644))
+			_, err = Read(file)
+			require.ErrorContains(t, err, want, "a page without it would say that it was not measured")
+		}
+		require.NoError(t, os.Remove(beside))
 	}
 }
 
@@ -56,4 +62,25 @@ func TestSoak(t *testing.T) {
 	out.Reset()
 	soakSection(&out, e)
 	assert.Contains(t, out.String(), "**This soak is not complete: it ended after 1m0s of 10m0s.**")
+}
+
+func TestTCP(t *testing.T) {
+	r := &tcp.Result{Rounds: 5, Duration: 4 * time.Second, Samples: []tcp.Sample{{}}, Ratio: &measure.Spread{N: 5, Median: 1.2, Min: 0.9, Max: 1.3}, CPURatio: &measure.Spread{N: 5, Median: 0.8, Min: 0.7, Max: 0.9},
+		Summary: []tcp.Summary{{Contender: tcp.SluiceName, BitsPerSecond: measure.Spread{N: 5, Median: 3.21e9, Min: 3e9, Max: 3.5e9}, Cores: measure.Spread{N: 5, Median: 1.5, Min: 1.4, Max: 1.6},
+			CPUPerGbit: measure.Spread{N: 5, Median: 0.45, Min: 0.4, Max: 0.5}, Retransmits: measure.Spread{N: 5, Max: 12}}}, Missing: map[string]string{"x": "it is not installed"}}
+	e := &Evidence{Compare: result(t), TCP: r}
+	assert.Equal(t, MetByMedian, noLess(1).Judge(throughput(e)))
+	var out bytes.Buffer
+	tcpSection(&out, e)
+	for _, want := range []string{"| sluice | 3.21 (3.00 to 3.50) | 1.50 (1.40 to 1.60) | 450 (400 to 500) | 0 (0 to 12) |", "x did not take part: it is not installed.",
+		"throughput is 1.20 (0.90 to 1.30) times", "processor time per bit 0.80 (0.70 to 0.90) times"} {
+		assert.Contains(t, out.String(), want)
+	}
+	assert.NotContains(t, out.String(), "not complete")
+	r.Partial, r.Ratio, r.CPURatio = true, nil, nil
+	assert.Equal(t, NotMeasured, noLess(1).Judge(throughput(e)))
+	out.Reset()
+	tcpSection(&out, e)
+	assert.Contains(t, out.String(), "**These figures are not complete")
+	assert.NotContains(t, out.String(), "times Open vSwitch")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/tcp"
 )
 
 // exactly is a figure that was counted, not sampled.
@@ -61,4 +62,49 @@ func when(m machine.Manifest) string {
 		text += " with changes that were not committed"
 	}
 	return text + "."
+}
+
+// throughput compares TCP between two VMs with Open vSwitch's, round by round.
+func throughput(e *Evidence) Figure {
+	if e.TCP == nil || e.TCP.Ratio == nil {
+		return Figure{}
+	}
+	return Figure{Spread: *e.TCP.Ratio}
+}
+
+// spreadIn is a spread in another unit.
+func spreadIn(s measure.Spread, unit float64) measure.Spread {
+	return measure.Spread{Median: s.Median / unit, Min: s.Min / unit, Max: s.Max / unit, N: s.N}
+}
+
+// tcpSection says how fast TCP is between two VMs, and what that takes.
+func tcpSection(w io.Writer, e *Evidence) {
+	r := e.TCP
+	if r == nil {
+		return
+	}
+	fmt.Fprintf(w, `## TCP between two VMs
+
+iperf3 between two VMs with taps on two hosts, all in network namespaces of this machine, a veth pair between the hosts. Open
+vSwitch runs its userspace datapath, without DPDK, and its own taps (ports of type internal). %d rounds of %s by turns;
+the processor time is that of all processes of the switch on both hosts. %s
+
+`, r.Rounds, r.Duration, when(r.Manifest))
+	if r.Partial {
+		fmt.Fprint(w, "**These figures are not complete: the run ended before its time.**\n\n")
+	}
+	for _, name := range sortedKeys(r.Missing) {
+		fmt.Fprintf(w, "%s did not take part: %s.\n\n", name, r.Missing[name])
+	}
+	rows := [][]string{{"switch", "Gbit/s", "cores", "processor time, ms per Gbit", "retransmits in a round"}}
+	names := map[string]string{tcp.SluiceName: "sluice", tcp.OpenVSwitchName: "Open vSwitch, userspace datapath"}
+	for _, s := range r.Summary {
+		rows = append(rows, []string{names[s.Contender], span(spreadIn(s.BitsPerSecond, 1e9), 2), span(s.Cores, 2),
+			span(spreadIn(s.CPUPerGbit, 1e-3), 0), span(s.Retransmits, 0)})
+	}
+	table(w, rows)
+	if r.Ratio != nil && r.CPURatio != nil {
+		fmt.Fprintf(w, "Inside the rounds, our throughput is %s times Open vSwitch's, and our processor time per bit %s times its.\n\n",
+			span(*r.Ratio, 2), span(*r.CPURatio, 2))
+	}
 }
