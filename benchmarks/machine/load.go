@@ -1,9 +1,11 @@
 package machine
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,15 +86,23 @@ func schedTimes(pid int) map[string]threadTimes {
 
 // WatchThread looks at the busiest thread of a process from now until the returned function is called, which gives the
 // share of that time for which others of this machine had the thread's core: what a hypervisor takes is not in it.
-func WatchThread(pid int) func() float64 {
+func WatchThread(pid int) func() float64 { return WatchThreads(pid, 1) }
+
+// WatchThreads is WatchThread for the n busiest threads: it gives the share of the one that others disturbed most.
+func WatchThreads(pid, n int) func() float64 {
 	before, start := schedTimes(pid), time.Now()
 	return func() float64 {
-		busiest := threadTimes{}
+		var all []threadTimes
 		for id, now := range schedTimes(pid) {
-			if then, old := before[id]; old && now.ran-then.ran > busiest.ran {
-				busiest = threadTimes{now.ran - then.ran, now.waited - then.waited}
+			if then, old := before[id]; old {
+				all = append(all, threadTimes{now.ran - then.ran, now.waited - then.waited})
 			}
 		}
-		return float64(busiest.waited) / float64(max(1, time.Since(start).Nanoseconds()))
+		slices.SortFunc(all, func(a, b threadTimes) int { return cmp.Compare(b.ran, a.ran) })
+		waited := uint64(0)
+		for _, t := range all[:min(n, len(all))] {
+			waited = max(waited, t.waited)
+		}
+		return float64(waited) / float64(max(1, time.Since(start).Nanoseconds()))
 	}
 }

@@ -39,6 +39,8 @@ type Spec struct {
 	Window  time.Duration // length of one
 	Churn   int64         // bytes of garbage per second beside the worker
 
+	Beside []Second // further workers, see Second
+
 	MaxFlows int // bound of the flow table; 0 leaves room for the profile's flows, at least the switch's default
 }
 
@@ -48,17 +50,19 @@ const patience = 20 * time.Second
 // run is a switch that is being measured.
 type run struct {
 	Spec
-	sw     *dataplane.Switch
-	fabric *fabric
+	sw      *dataplane.Switch
+	fabric  *fabric
+	fabrics []*fabric // of all workers, that one first
 }
 
 // Run measures, and closes the poller. When ctx ends it returns what is complete, with the context's error.
 func Run(ctx context.Context, s Spec) (sample measure.Sample, err error) {
 	r := &run{Spec: s, fabric: newFabric(s.Poller, s.Plan, s.Devices[traffic.Uplink], s.TSCHz)}
 	sample.Contender = Name
+	r.fabrics = []*fabric{r.fabric}
 	if r.sw, err = dataplane.New(dataplane.Config{TSCHz: s.TSCHz, Log: s.Log, MaxFlows: maxFlows(&s)}); err != nil {
 		s.Poller.Close()
-		return sample, err
+		return sample, r.closeBeside(0, err)
 	}
 	defer r.sw.Close()
 	if err := r.start(); err != nil {
@@ -93,6 +97,9 @@ func (r *run) start() error {
 	}
 	if err != nil {
 		r.Poller.Close() // no worker does
+		return r.closeBeside(0, err)
+	}
+	if err := r.addBeside(); err != nil {
 		return err
 	}
 	for i, name := range r.Plan.Ports() {
@@ -102,7 +109,7 @@ func (r *run) start() error {
 		}
 		port := dataplane.PortSpec{Index: uint32(i), Name: name, Uplink: name == traffic.Uplink, Device: device}
 		if ok {
-			port.RxQueues, port.TxQueues = 1, 1
+			port.RxQueues, port.TxQueues = r.queues(name)
 		}
 		if err := r.sw.AddPort(port); err != nil {
 			return err
@@ -121,7 +128,9 @@ func (r *run) settle(ctx context.Context) error {
 	if err := r.forward(ctx); err != nil {
 		return err
 	}
-	r.fabric.watching.Store(false)
+	for _, f := range r.fabrics {
+		f.watching.Store(false)
+	}
 	return nil
 }
 
@@ -244,7 +253,7 @@ func (r *run) drops() map[dataplane.Reason]uint64 {
 func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
 	before := r.totals()
 	collections := gcCycles()
-	waited := machine.WatchThread(os.Getpid())
+	waited := machine.WatchThreads(os.Getpid(), len(r.fabrics))
 	r.fabric.recording.Store(true)
 	windows, err := measure.Series(ctx, r.Clock, r.Windows, r.Window, r.sent)
 	r.fabric.recording.Store(false)

@@ -17,15 +17,21 @@ import (
 )
 
 // bench is a spec on memory ports: sources replay the plan's frames without end.
-func bench(t *testing.T, plan *traffic.Plan) Spec {
+func bench(t *testing.T, plan *traffic.Plan) Spec { return benchBeside(t, plan, 0) }
+
+// benchBeside has further workers.
+func benchBeside(t *testing.T, plan *traffic.Plan, more int) Spec {
 	arena := memport.NewArena(4096, 2048)
 	net := memport.New(arena)
 	start := time.Now()
 	spec := Spec{Plan: plan, Poller: net.Poller(), Devices: map[string]uint32{}, Core: -1, TSCHz: memport.TSCHz,
 		Clock: func() uint64 { return uint64(time.Since(start)) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Warmup: time.Millisecond, Windows: 3, Window: 5 * time.Millisecond}
+	for range more {
+		spec.Beside = append(spec.Beside, Second{Poller: net.Poller(), Core: -1})
+	}
 	for _, name := range plan.Ports() {
-		d := net.Device(1, 1)
+		d := net.Device(1+more, 1+more)
 		d.SetSink(memport.Discard)
 		spec.Devices[name] = d.Handle()
 		if frames := framesOf(t, plan, name); len(frames) > 0 {
@@ -154,4 +160,17 @@ func TestFabricConfirmsBeforeTheSwitchAsks(t *testing.T) {
 	f.Poll()
 	require.Zero(t, f.io.NumRx, "a poll that only sends receives no answer")
 	f.Close()
+}
+
+func TestSecondWorkerTakesItsShare(t *testing.T) {
+	spec := benchBeside(t, plan(t, "nvgre-encap", func(p *profile.Profile) { p.VMs, p.Flows = 2, 64 }), 1)
+	sample, err := Run(context.Background(), spec)
+	require.NoError(t, err)
+	assert.Len(t, sample.Windows, 3)
+	assert.InDelta(t, 64, sample.Detail["flows"], 8)
+
+	broken := benchBeside(t, plan(t, "nvgre-encap", func(p *profile.Profile) { p.VMs, p.Flows = 2, 64 }), 1)
+	broken.Beside[0].Core = 1 << 9
+	_, err = Run(context.Background(), broken)
+	require.ErrorContains(t, err, "pin worker 1 to core 512")
 }

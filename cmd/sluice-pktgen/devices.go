@@ -33,15 +33,16 @@ const (
 	slackMB       = 64 // DPDK's own structures
 )
 
-// openDevices starts DPDK on the given core. On an error nothing is left open.
-func openDevices(plan *traffic.Plan, mainCore int) (d *devices, err error) {
+// openDevices starts DPDK on the given core, for a number of workers of which each has queues of its own at the sinks. On
+// an error nothing is left open.
+func openDevices(plan *traffic.Plan, mainCore, workers int) (d *devices, err error) {
 	d = &devices{handles: map[string]uint32{}, prefix: fmt.Sprintf("sluice-pktgen-%d", os.Getpid())}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	packets := workerPackets
+	packets := workers * workerPackets
 	for _, source := range plan.Sources {
 		packets += plan.FramesOf(source)
 	}
@@ -63,22 +64,23 @@ func openDevices(plan *traffic.Plan, mainCore int) (d *devices, err error) {
 	if err != nil {
 		return d, err
 	}
-	if err := d.plug(plan, files); err != nil {
+	if err := d.plug(plan, files, workers); err != nil {
 		return d, err
 	}
 	d.poller, err = dpdk.NewPoller(d.pool)
 	return d, err
 }
 
-func (d *devices) plug(plan *traffic.Plan, files map[string]string) error {
+func (d *devices) plug(plan *traffic.Plan, files map[string]string, workers int) error {
 	for i, port := range plan.Ports() {
-		args := fmt.Sprintf("net_null%d,no-rx=1", i)
+		args, queues := fmt.Sprintf("net_null%d,no-rx=1", i), workers
 		if file, replays := files[port]; replays {
+			queues = 1
 			args = fmt.Sprintf("net_pcap%d,rx_pcap=%s,infinite_rx=1", i, file)
 		} else if !slices.Contains(plan.Sinks, port) {
 			continue // an uplink that local switching does not use
 		}
-		device, err := dpdk.OpenUplink(dpdk.UplinkOptions{Name: port, Devargs: args, Pool: d.pool})
+		device, err := dpdk.OpenUplink(dpdk.UplinkOptions{Name: port, Devargs: args, RxQueues: queues, TxQueues: queues, Pool: d.pool})
 		if err != nil {
 			return err
 		}
@@ -86,6 +88,21 @@ func (d *devices) plug(plan *traffic.Plan, files map[string]string) error {
 		d.handles[port] = device.Handle()
 	}
 	return nil
+}
+
+// replug replaces all devices by those of another plan, of which the packet pool must have room for the replays.
+func (d *devices) replug(plan *traffic.Plan, workers int) error {
+	for _, device := range d.open {
+		if err := device.Close(); err != nil {
+			return err
+		}
+	}
+	d.open, d.handles = nil, map[string]uint32{}
+	files, err := plan.WriteSources(d.dir)
+	if err != nil {
+		return err
+	}
+	return d.plug(plan, files, workers)
 }
 
 // close gives everything back. The poller belongs to whoever got it.

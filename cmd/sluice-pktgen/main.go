@@ -82,6 +82,6 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.memcpyCommand(), a.compareCommand(),
 		a.reportCommand())
-	root.AddCommand(a.soakCommand(), a.tcpCommand())
+	root.AddCommand(a.soakCommand(), a.tcpCommand(), a.scaleCommand())
 	return root
 }

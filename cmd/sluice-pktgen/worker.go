@@ -85,7 +85,7 @@ func (a *app) worker(ctx context.Context, plan *traffic.Plan, o workerFlags) (er
 	if o.windows < 1 || length <= 0 {
 		return fmt.Errorf("%d windows in %s: choose at least one window, and a time above zero", o.windows, length)
 	}
-	d, err := openDevices(plan, machine.ControlCore(o.core))
+	d, err := openDevices(plan, machine.ControlCore(o.core), 1)
 	if err != nil {
 		return err
 	}
