@@ -118,6 +118,8 @@ bench: build ## Measure the switch by itself: one worker, and the Go benchmarks 
 .PHONY: bench-peers
 bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md with its chart (root, half an hour)
 	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
+	$(REPORT)
+	$(ROOT) bin/sluice-pktgen scale --out benchmarks/results
 	$(ROOT) bin/sluice-pktgen tcp --out benchmarks/results
 	$(REPORT)
 

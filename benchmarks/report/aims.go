@@ -72,6 +72,10 @@ machine itself does to anybody`, []Aim{
 		{"p99.99 of a turn ÷ that of a loop in C", atMost(2), slowTurns},
 		{"gaps over 1 ms ÷ those of a loop in C", atMost(2), gaps},
 	}},
+	{"Packet rate: two workers ÷ one", `workers share nothing: a second core should bring nearly a second core's worth`, []Aim{
+		{"encapsulation, 256 flows", times(1.8), twice(encap256)},
+		{"encapsulation, 10,000 flows", times(1.8), twice(encap10k)},
+	}},
 	{"TCP between two VMs: sluice ÷ Open vSwitch, userspace datapath", `what a user sees first is a transfer between two VMs`, []Aim{
 		{"throughput", noLess(1), throughput},
 	}},

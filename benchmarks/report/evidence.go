@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/soak"
 	"github.com/sluicenet/sluice/benchmarks/tcp"
 )
@@ -15,6 +16,7 @@ import (
 // not measured is nil.
 type Evidence struct {
 	Compare *compare.Result
+	Scale   *scale.Result
 	Soak    *soak.Result
 	TCP     *tcp.Result
 }
@@ -27,10 +29,11 @@ func Read(file string) (*Evidence, error) {
 		return nil, err
 	}
 	e := &Evidence{Compare: r}
-	var soakErr, tcpErr error
+	var scaleErr, soakErr, tcpErr error
+	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 })
 	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 })
 	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 })
-	return e, errors.Join(soakErr, tcpErr)
+	return e, errors.Join(scaleErr, soakErr, tcpErr)
 }
 
 // optional reads a result beside another one, nil if there is none. holds reports whether something was measured.

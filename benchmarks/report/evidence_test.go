@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/sequence"
 	"github.com/sluicenet/sluice/benchmarks/soak"
 	"github.com/sluicenet/sluice/benchmarks/tcp"
@@ -30,7 +31,7 @@ func TestRead(t *testing.T) {
 	e, err = Read(file)
 	require.NoError(t, err)
 	assert.Equal(t, time.Second, e.Soak.Took)
-	for _, name := range []string{soak.FileName, tcp.FileName} {
+	for _, name := range []string{scale.FileName, soak.FileName, tcp.FileName} {
 		beside := filepath.Join(dir, name)
 		for text, want := range map[string]string{`{"took`: name, `{}`: "nothing was measured in it"} {
 			require.NoError(t, os.WriteFile(beside, []byte(text), 0o644))
@@ -83,4 +84,24 @@ func TestTCP(t *testing.T) {
 	tcpSection(&out, e)
 	assert.Contains(t, out.String(), "**These figures are not complete")
 	assert.NotContains(t, out.String(), "times Open vSwitch")
+}
+
+func TestScale(t *testing.T) {
+	spread := func(median, least, greatest float64) measure.Spread {
+		return measure.Spread{Median: median, Min: least, Max: greatest, N: 5}
+	}
+	r := &scale.Result{Workers: 2, Cores: []int{1, 0}, Scenarios: []*scale.Scenario{
+		{Profile: "nvgre-encap", Flows: 256, One: spread(20, 19, 21), Several: spread(38, 37, 39), Ratio: spread(1.9, 1.7, 2)}}}
+	e := &Evidence{Compare: result(t), Scale: r}
+	aim := aim(t, "Packet rate: two workers ÷ one", "encapsulation, 256 flows")
+	assert.Equal(t, MetByMedian, aim.Bound.Judge(aim.Figure(e)))
+	assert.Zero(t, twice(encap10k)(e).N)
+	var out bytes.Buffer
+	scaleSection(&out, e)
+	assert.Contains(t, out.String(), "| nvgre-encap | 256 | 20.00 (19.00 to 21.00) | 38.00 (37.00 to 39.00) | 1.90 (1.70 to 2.00) |")
+	assert.NotContains(t, out.String(), "not complete")
+	r.Partial, r.Workers = true, 3
+	scaleSection(&out, e)
+	assert.Contains(t, out.String(), "**These figures are not complete")
+	assert.Zero(t, aim.Figure(e).N, "three workers are not two")
 }
