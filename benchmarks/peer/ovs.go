@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
@@ -73,6 +74,12 @@ func ovsPoolMB(plan *traffic.Plan) int {
 // Name implements compare.Contender.
 func (v *OpenVSwitch) Name() string { return v.Label }
 
+// Takes implements compare.Chooser: the caches are compared where frames are small and a tunnel is in the way.
+func (v *OpenVSwitch) Takes(p *profile.Profile) bool {
+	tunnel := p.Direction == profile.Encap || p.Direction == profile.Decap
+	return len(v.Settings) == 0 || tunnel && p.MaxBytes() < 128 && p.ACLs <= 1000 && p.Flows <= ovsBuffers
+}
+
 // Available implements compare.Contender.
 func (*OpenVSwitch) Available() error {
 	for _, t := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl", "nsenter", "ip"} {
@@ -127,7 +134,7 @@ func (v *OpenVSwitch) Run(ctx context.Context, job compare.Job) (s measure.Sampl
 	if err := o.configure(ctx); err != nil {
 		return s, err
 	}
-	s, err = measureDPDK(ctx, job, o.prefix, o.wiring, o.daemon, o.db)
+	s, err = measureDPDK(ctx, job, o.prefix, o.wiring, o.settled(ctx), o.daemon, o.db)
 	if err != nil {
 		return s, err
 	}

@@ -86,11 +86,33 @@ func (o *ovs) flows(ctl *control) (float64, error) {
 	return found(dpFlows, text), err
 }
 
+// pairs is how many pairs of addresses talk through a bridge; each is a flow of the datapath. 0 where targets are rules.
+func (o *ovs) pairs() float64 {
+	p := &o.job.Plan.Profile
+	return float64(min(p.Flows, p.MACs*p.MACs*p.VMs*p.Peers*p.Tenants))
+}
+
+// settled says when the datapath knows all pairs of addresses; nil where there are few flows.
+func (o *ovs) settled(ctx context.Context) func() (bool, error) {
+	pairs := o.pairs()
+	if pairs == 0 {
+		return nil
+	}
+	return func() (bool, error) {
+		ctl, err := dialControl(ctx, o.path("ctl"))
+		if err != nil {
+			return false, err
+		}
+		defer ctl.close()
+		flows, err := o.flows(ctl)
+		return flows >= 0.99*pairs, err
+	}
+}
+
 // checkFlows wants the actions of the profile, and with learned addresses a flow for each pair, no more and no less.
 func (o *ovs) checkFlows(ctl *control, before, after float64) error {
 	p := &o.job.Plan.Profile
-	if p.Direction == profile.Bridge {
-		pairs := float64(min(p.Flows, p.MACs*p.MACs*p.VMs*p.Peers*p.Tenants))
+	if pairs := o.pairs(); pairs > 0 {
 		if min(before, after) < 0.99*pairs || max(before, after) > 1.01*pairs+16 {
 			return fmt.Errorf("open vSwitch has %.0f flows, and had %.0f a moment before: they should be the %.0f pairs of addresses", after, before, pairs)
 		}

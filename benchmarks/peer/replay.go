@@ -49,15 +49,17 @@ func frames(plan *traffic.Plan) (n int) {
 }
 
 const (
-	startPatience = 30 * time.Second
-	lossAllowed   = 0.001 // of the packets in a measurement
+	startPatience  = 30 * time.Second
+	settlePatience = 2 * time.Minute // Open vSwitch raises the number of flows that it keeps by a thousand at a time
+	lossAllowed    = 0.001           // of the packets in a measurement
 )
 
 // filePrefix tells the DPDK programs of this process from all others on the machine.
 func filePrefix(name string) string { return fmt.Sprintf("sluice-bench-%d-%s", os.Getpid(), name) }
 
 // measureDPDK measures a DPDK program that forwards already, the first of the processes, from the counters of its devices.
-func measureDPDK(ctx context.Context, job compare.Job, prefix string, w wiring, all ...*process) (s measure.Sample, err error) {
+// settled says when it knows all flows; nil: when each has passed three times.
+func measureDPDK(ctx context.Context, job compare.Job, prefix string, w wiring, settled func() (bool, error), all ...*process) (s measure.Sample, err error) {
 	var t *telemetry
 	err = until(ctx, "look at its counters", startPatience, func() (bool, error) {
 		var err error
@@ -85,6 +87,11 @@ func measureDPDK(ctx context.Context, job compare.Job, prefix string, w wiring, 
 	}, all...)
 	if err != nil {
 		return s, err
+	}
+	if settled != nil {
+		if err := until(ctx, "know every flow", settlePatience, settled, all...); err != nil {
+			return s, err
+		}
 	}
 	select {
 	case <-ctx.Done():

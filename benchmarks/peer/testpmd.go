@@ -10,12 +10,19 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
 // Testpmd is DPDK's own test program. In io mode it moves packets from one device to the other without looking at them:
 // nothing on these devices can be faster. In macswap mode it writes to each of them.
-type Testpmd struct{ Mode string }
+type Testpmd struct {
+	Mode string
+	Only func(*profile.Profile) bool // the profiles for which it makes sense; nil: all
+}
+
+// Takes implements compare.Chooser.
+func (t Testpmd) Takes(p *profile.Profile) bool { return t.Only == nil || t.Only(p) }
 
 // How results call it.
 const (
@@ -53,7 +60,7 @@ func (t Testpmd) Run(ctx context.Context, job compare.Job) (measure.Sample, erro
 		return measure.Sample{}, err
 	}
 	defer p.stop()
-	return measureDPDK(ctx, job, prefix, w, p)
+	return measureDPDK(ctx, job, prefix, w, nil, p)
 }
 
 const (

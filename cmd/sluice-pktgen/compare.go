@@ -64,7 +64,7 @@ that is not installed is named, and the rest runs. Ctrl-C keeps what was measure
 	f.IntVar(&o.retries, "retries", 5, "how often to take a sample again when other programs had the core meanwhile")
 	f.IntVar(&o.core, "core", 1, "core to measure on")
 	f.Float64Var(&o.seconds, "seconds", 0, "time to measure in every turn, instead of the profile's")
-	f.DurationVar(&o.warmup, "warmup", time.Second, "time between the first packets and the measurement")
+	f.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "time between the first packets and the measurement")
 	f.IntVar(&o.windows, "windows", defaultWindows, "windows that the time is divided into")
 	f.StringSliceVar(&o.only, "only", nil, "only these contenders: "+strings.Join(names(a.contenders("", nil)), ", "))
 	f.StringVarP(&o.out, "out", "d", "", "folder to write result.json, result.csv and manifest.json to")
@@ -100,9 +100,10 @@ const churned = "100MB"
 func (a *app) contenders(self string, refs map[string]string) []compare.Contender {
 	all := []compare.Contender{
 		&peer.Self{Label: worker.Name, Program: self, Command: []string{"worker"}, Refs: refs},
+		&peer.Self{Label: worker.Name + "-bare", Program: self, Command: []string{"worker", "--bare"}, Refs: refs, Only: basic},
 		&peer.Self{Label: worker.Name + "-churn", Program: self, Command: []string{"worker", "--churn", churned}, Refs: refs, Only: basic},
 		peer.Testpmd{Mode: "io"},
-		peer.Testpmd{Mode: "macswap"},
+		peer.Testpmd{Mode: "macswap", Only: small},
 		&peer.Self{Label: peer.SpinName, Program: self, Command: []string{"spin"}, Only: basic},
 		&peer.Self{Label: memcpyName, Program: self, Command: []string{"memcpy"}, Refs: refs, Only: large},
 		&peer.Self{Label: memcpyRAMName, Program: self, Command: []string{"memcpy", "--area", strconv.Itoa(ramAreaMB)}, Refs: refs, Only: large},
@@ -117,6 +118,9 @@ func (a *app) contenders(self string, refs map[string]string) []compare.Contende
 func basic(p *profile.Profile) bool {
 	return p.Direction == profile.Encap && p.Flows <= 1000 && p.MaxBytes() < 128 && p.ACLs <= 100
 }
+
+// small profiles have few enough flows to start quickly.
+func small(p *profile.Profile) bool { return p.Flows <= 200_000 }
 
 // large profiles are those whose frames cost by their bytes.
 func large(p *profile.Profile) bool { return p.MeanBytes() >= 1024 }

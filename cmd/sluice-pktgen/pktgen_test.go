@@ -74,7 +74,7 @@ func TestBadInputStartsNothing(t *testing.T) {
 		"no scenario":          {[]string{"compare", "-d", "x", "--scenario", "nonsense"}, exitFailed, "no such profile"},
 		"no number of flows":   {[]string{"compare", "-d", "x", "--scenario", "nvgre-encap:many"}, exitFailed, `"many" is no number of flows`},
 		"zero flows":           {[]string{"compare", "-d", "x", "--scenario", "nvgre-encap:0"}, exitFailed, `"0" is no number of flows`},
-		"no contender":         {[]string{"compare", "-d", "x", "--only", "vpp"}, exitFailed, `there is no contender "vpp": there are sluice, sluice-churn, testpmd-io, testpmd-macswap, spin, memcpy, memcpy-ram, ovs-dpdk, ovs-dpdk-no-emc, ovs-dpdk-smc`},
+		"no contender":         {[]string{"compare", "-d", "x", "--only", "vpp"}, exitFailed, `there is no contender "vpp": there are sluice, sluice-bare, sluice-churn, testpmd-io, testpmd-macswap, spin, memcpy, memcpy-ram, ovs-dpdk, ovs-dpdk-no-emc, ovs-dpdk-smc`},
 		"no rounds":            {[]string{"compare", "-d", "x", "--rounds", "0"}, exitFailed, "choose at least one of each"},
 		"no such port":         {[]string{"pcap", "--profile", "nvgre-encap", "-w", "-", "--port", "up0"}, exitFailed, `nothing comes in by port "up0": it has [t1-vm1]`},
 		"no result":            {[]string{"report", "/does/not/exist"}, exitFailed, "read result"},

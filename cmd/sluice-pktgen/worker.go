@@ -30,6 +30,7 @@ type workerFlags struct {
 	seconds    float64
 	warmup     time.Duration
 	windows    int
+	bare       bool
 	churn      byteRate
 	json       string
 	cpuProfile string
@@ -47,6 +48,9 @@ for the time of the run when this is root.`,
 			if err != nil {
 				return err
 			}
+			if o.bare {
+				plan.Profile.ACLs = 0
+			}
 			return a.worker(cmd.Context(), plan, o)
 		},
 	}
@@ -57,6 +61,7 @@ for the time of the run when this is root.`,
 	f.Float64Var(&o.seconds, "seconds", 0, "time to measure, instead of the profile's")
 	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "time between the first packets and the measurement")
 	f.IntVar(&o.windows, "windows", defaultWindows, "windows that the time is divided into")
+	f.BoolVar(&o.bare, "bare", false, "without the rules that the profile gives the VMs' ports")
 	f.Var(&o.churn, "churn", "make garbage beside the worker, e.g. 100MB per second")
 	f.StringVar(&o.json, "json", "", "also write the result to this file")
 	f.StringVar(&o.cpuProfile, "cpuprofile", "", "write a profile of the program while it measures, for go tool pprof")
