@@ -10,7 +10,7 @@ import (
 
 const (
 	subBucketBits = 8       // 256 sub-buckets: two significant digits
-	longestTurn   = 1 << 40 // cycles, some minutes
+	Longest       = 1 << 40 // cycles that are told apart, some minutes
 )
 
 // LoopTimes counts turns by their length in cycles, in the layout of an HdrHistogram with a lowest value of 1 and two
@@ -21,7 +21,7 @@ type LoopTimes struct {
 
 // New makes an empty one.
 func New() *LoopTimes {
-	return &LoopTimes{Counts: make([]int64, len(hdrhistogram.New(1, longestTurn, 2).Export().Counts))}
+	return &LoopTimes{Counts: make([]int64, len(hdrhistogram.New(1, Longest, 2).Export().Counts))}
 }
 
 // Record counts one turn.
@@ -59,7 +59,7 @@ type Summary struct {
 
 // Summary sums up turns at tscHz cycles per second.
 func (l *LoopTimes) Summary(tscHz float64) Summary {
-	h := hdrhistogram.Import(&hdrhistogram.Snapshot{LowestTrackableValue: 1, HighestTrackableValue: longestTurn, SignificantFigures: 2, Counts: l.Counts})
+	h := hdrhistogram.Import(&hdrhistogram.Snapshot{LowestTrackableValue: 1, HighestTrackableValue: Longest, SignificantFigures: 2, Counts: l.Counts})
 	ns := func(cycles int64) float64 { return float64(cycles) / tscHz * 1e9 }
 	s := Summary{Turns: h.TotalCount(), P50Ns: ns(h.ValueAtQuantile(50)), P99Ns: ns(h.ValueAtQuantile(99)),
 		P9999Ns: ns(h.ValueAtQuantile(99.99)), MaxNs: ns(h.Max())}

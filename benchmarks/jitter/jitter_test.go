@@ -11,7 +11,7 @@ import (
 
 func TestRecordCountsAsTheLibraryDoes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	ours, theirs := New(), hdrhistogram.New(1, longestTurn, 2)
+	ours, theirs := New(), hdrhistogram.New(1, Longest, 2)
 	for range 100_000 {
 		v := rnd.Uint64() >> (25 + rnd.IntN(39))
 		ours.Record(v)

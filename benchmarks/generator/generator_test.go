@@ -1,0 +1,382 @@
+package generator
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/benchmarks/profile"
+	"github.com/sluicenet/sluice/benchmarks/traffic"
+	"github.com/sluicenet/sluice/dataplane"
+	"github.com/sluicenet/sluice/internal/memport"
+	"github.com/sluicenet/sluice/packet"
+)
+
+// lab is a generator with a device of memory for every port of its plan, each cabled to one of the device under test.
+//
+//	generator ── gen[port] ═══ dut[port] ── device under test
+type lab struct {
+	t     *testing.T
+	plan  *traffic.Plan
+	arena *memport.Arena
+	net   *memport.Net
+	spec  Spec
+	gen   map[string]*memport.Device
+	dut   map[string]*memport.Device
+}
+
+func newLab(t *testing.T, name string, change func(*profile.Profile)) *lab {
+	p, err := profile.Load(name)
+	require.NoError(t, err)
+	change(p)
+	l := &lab{t: t, plan: traffic.New(*p), arena: memport.NewArena(8192, 2048), gen: map[string]*memport.Device{}, dut: map[string]*memport.Device{}}
+	l.net = memport.New(l.arena)
+	l.spec = Spec{Plan: l.plan, Poller: l.net.Poller(), Core: -1, TSCHz: memport.TSCHz}
+	for _, port := range l.plan.Ports() {
+		l.gen[port], l.dut[port] = l.net.Device(1, 1), l.net.Device(1, 1)
+		memport.Connect(l.gen[port], l.dut[port])
+		l.spec.Devices = append(l.spec.Devices, Device{Name: port, Handle: l.gen[port].Handle(), Receive: true, Sources: []string{port}, Sinks: []string{port}})
+	}
+	return l
+}
+
+// forward runs a device under test that sends what comes in by sources out by to. fault may change a burst: it returns
+// what to do with frame i, counted from 0.
+func (l *lab) forward(to string, fault func(i int, p *packet.Packet) fate) (stop func()) {
+	poller := l.net.Poller()
+	for i, port := range l.plan.Ports() {
+		require.NoError(l.t, poller.AddRx(l.dut[port].Handle(), 0, uint32(i)))
+		require.NoError(l.t, poller.SetTx(uint32(i), l.dut[port].Handle(), 0, false))
+	}
+	var ended atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer poller.Close()
+		f := forwarder{io: poller.IO(), out: l.plan.Index(to), fault: fault}
+		for !ended.Load() {
+			f.io.RxBudget = packet.MaxRx / 2 // room for copies
+			poller.Poll()
+			f.turn()
+			if f.io.NumRx == 0 {
+				poller.Wait(100 * time.Microsecond)
+			}
+		}
+		f.io.RxBudget = 0
+		f.io.NumTx, f.io.NumTxRuns = 0, 0
+		poller.Poll()
+	}()
+	stop = func() { ended.Store(true); poller.Wake(); <-done }
+	l.t.Cleanup(stop)
+	return stop
+}
+
+type fate int
+
+const (
+	pass fate = iota
+	drop
+	twice
+	behind // the next frame
+)
+
+type forwarder struct {
+	io    *packet.IO
+	out   uint32
+	fault func(int, *packet.Packet) fate
+	n     int
+	held  *packet.Packet
+}
+
+func (f *forwarder) turn() {
+	io := f.io
+	io.NumTx, io.NumTxRuns = 0, 0
+	for _, p := range io.Rx[:io.NumRx] {
+		i := f.n
+		f.n++
+		switch f.fault(i, p) {
+		case drop:
+			io.Free[io.NumFree] = p
+			io.NumFree++
+			continue
+		case twice:
+			io.NumSpares--
+			q := io.Spares[io.NumSpares]
+			q.Append(len(p.Data()))
+			copy(q.Data(), p.Data())
+			f.send(q)
+		case behind:
+			f.held = p
+			continue
+		case pass:
+		}
+		f.send(p)
+		if f.held != nil {
+			f.send(f.held)
+			f.held = nil
+		}
+	}
+}
+
+func (f *forwarder) send(p *packet.Packet) {
+	io := f.io
+	if io.NumTxRuns == 0 {
+		io.TxRuns[0] = packet.TxRun{Out: f.out}
+		io.NumTxRuns = 1
+	}
+	io.Tx[io.NumTx] = p
+	io.NumTx++
+	io.TxRuns[0].Count++
+}
+
+func (l *lab) start() *Generator {
+	g, err := Start(l.spec)
+	require.NoError(l.t, err)
+	l.t.Cleanup(g.Close)
+	return g
+}
+
+const patience = 20 * time.Second
+
+func short(p *profile.Profile) { p.Flows = min(p.Flows, 64) }
+
+// trial sends about 2,000 frames, slowly enough for any machine.
+func (g *Generator) trial(t *testing.T) Result {
+	res, err := g.Run(t.Context(), Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: patience}, nil)
+	require.NoError(t, err)
+	assert.Positive(t, res.Sent)
+	assert.LessOrEqual(t, res.Sent+res.Skipped, uint64(2001))
+	return res
+}
+
+func TestEveryFrameArrives(t *testing.T) {
+	for _, name := range profile.Names() {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, name, short)
+			l.forward(l.plan.Flow(0).Sink, func(int, *packet.Packet) fate { return pass })
+			l.spec.Devices[0].Receive = true
+			g := l.start()
+			for range 2 {
+				res := g.trial(t)
+				assert.Equal(t, res.Sent, res.Received)
+				assert.Zero(t, res.Lost+res.Reordered+res.Duplicates+res.Damaged+res.Late, "%+v", res)
+				assert.EqualValues(t, res.Sent, res.Latency.Frames)
+				assert.Positive(t, res.Latency.P50Ns)
+				assert.GreaterOrEqual(t, res.Latency.MaxNs, res.Latency.P999Ns)
+				assert.Equal(t, res.SentBytes, res.ReceivedSize)
+				if s := l.plan.Profile.NewFlowShare; s > 0 {
+					assert.InDelta(t, s*float64(res.Sent), res.NewSent, 2+float64(maxBatch))
+					assert.Equal(t, res.NewSent, res.NewReceived)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsAreTold(t *testing.T) {
+	every := func(n int, what fate) func(int, *packet.Packet) fate {
+		return func(i int, _ *packet.Packet) fate {
+			if i%n != 0 {
+				return pass
+			}
+			return what
+		}
+	}
+	for name, c := range map[string]struct {
+		fault func(int, *packet.Packet) fate
+		check func(*testing.T, Result)
+	}{
+		"lost": {every(10, drop), func(t *testing.T, r Result) {
+			assert.InDelta(t, float64(r.Sent)/10, r.Lost, 2)
+			assert.InDelta(t, 0.1, r.LossRatio, 0.002)
+		}},
+		"twice": {every(4, twice), func(t *testing.T, r Result) {
+			assert.InDelta(t, float64(r.Sent)/4, r.Duplicates, 2)
+			assert.Zero(t, r.Lost)
+			assert.Equal(t, r.Sent, r.Received)
+		}},
+		"reordered": {every(5, behind), func(t *testing.T, r Result) {
+			assert.InDelta(t, float64(r.Sent)/5, r.Reordered, 2)
+			assert.LessOrEqual(t, r.Lost, uint64(1), "the last frame may be waiting for one more")
+		}},
+		"damaged": {func(i int, p *packet.Packet) fate {
+			if i%20 == 0 {
+				p.Data()[58] ^= 4
+			}
+			return pass
+		}, func(t *testing.T, r Result) {
+			assert.InDelta(t, float64(r.Sent)/20, r.Damaged, 2)
+			assert.Equal(t, r.Damaged, r.Lost)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, "nvgre-encap", func(p *profile.Profile) { p.Flows, p.Peers = 1, 1 })
+			l.forward(traffic.Uplink, c.fault)
+			g := l.start()
+			res, err := g.Run(t.Context(), Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: 300 * time.Millisecond}, nil)
+			require.NoError(t, err)
+			require.Positive(t, res.Sent)
+			c.check(t, res)
+		})
+	}
+}
+
+func TestAstray(t *testing.T) {
+	l := newLab(t, "l2-64b", func(p *profile.Profile) { p.Flows, p.Peers = 60, 3 })
+	all := l.plan.Ports()
+	l.forward(all[len(all)-1], func(int, *packet.Packet) fate { return pass })
+	res := l.start().trial(t)
+	assert.Positive(t, res.Astray, "flows are for several ports, and all came to one")
+	assert.Less(t, res.Astray, res.Received)
+}
+
+// The switch itself is the device under test: frames come out of NVGRE, go into it, are rewritten, or stay. It asks for
+// its next hop, and the generator for the switch's MAC.
+func TestThroughTheSwitch(t *testing.T) {
+	for _, name := range profile.Names() {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, name, func(p *profile.Profile) {
+				short(p)
+				p.NewFlowShare = 0
+			})
+			l.realSwitch()
+			g := l.start()
+			_, err := g.Run(t.Context(), Trial{PPS: 5000, Length: 50 * time.Millisecond, Settle: time.Second}, nil) // ARP, flows
+			require.NoError(t, err)
+			assert.Empty(t, g.Notes())
+			res := g.trial(t)
+			assert.Zero(t, res.Lost+res.Reordered+res.Duplicates+res.Damaged+res.Astray, "%+v", res)
+			assert.EqualValues(t, res.Sent, res.Received)
+		})
+	}
+}
+
+func (l *lab) realSwitch() {
+	sw, err := dataplane.New(dataplane.Config{TSCHz: memport.TSCHz, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	require.NoError(l.t, err)
+	l.t.Cleanup(sw.Close)
+	snap, err := l.plan.Policy()
+	require.NoError(l.t, err)
+	_, err = sw.AddWorker(dataplane.WorkerSpec{Core: -1, Poller: l.net.Poller(), IdleSleep: 100 * time.Microsecond})
+	require.NoError(l.t, err)
+	for i, name := range l.plan.Ports() {
+		require.NoError(l.t, sw.AddPort(dataplane.PortSpec{Index: uint32(i), Name: name, Uplink: name == traffic.Uplink,
+			Device: l.dut[name].Handle(), RxQueues: 1, TxQueues: 1}))
+	}
+	sw.Publish(snap)
+}
+
+// A device without room is no loss: what it refuses is sent again, under the same numbers.
+func TestRefusedFramesAreNotLost(t *testing.T) {
+	l := newLab(t, "nvgre-encap", short)
+	l.forward(traffic.Uplink, func(int, *packet.Packet) fate { return pass })
+	l.gen["t1-vm1"].SetTxLimit(7)
+	res, err := l.start().Run(t.Context(), Trial{Length: 50 * time.Millisecond, Settle: patience}, nil)
+	require.NoError(t, err)
+	assert.Positive(t, res.Refused)
+	assert.Positive(t, res.Received)
+	assert.Zero(t, res.Reordered+res.Duplicates)
+}
+
+func TestInterruptedTrialIsPartial(t *testing.T) {
+	l := newLab(t, "nvgre-encap", short)
+	l.forward(traffic.Uplink, func(int, *packet.Packet) fate { return pass })
+	g := l.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	var seen []Progress
+	res, err := g.Run(ctx, Trial{PPS: 10_000, Length: time.Hour, Settle: patience, Every: 20 * time.Millisecond}, func(p Progress) {
+		if seen = append(seen, p); len(seen) == 5 {
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, res.Partial)
+	assert.Equal(t, res.Sent, res.Received)
+	sum := uint64(0)
+	for _, p := range seen {
+		sum += p.Counts.Sent
+	}
+	assert.LessOrEqual(t, sum, res.Sent)
+	assert.InDelta(t, 200, seen[1].Counts.Sent, 199)
+	assert.Less(t, res.Seconds, patience.Seconds())
+	res = g.trial(t)
+	assert.Zero(t, res.Lost, "the next trial is whole")
+}
+
+func TestNewFlowsBySecond(t *testing.T) {
+	l := newLab(t, "nvgre-encap", func(p *profile.Profile) { p.Flows, p.NewFlowsPerSecond = 20, 5000 })
+	tuples := map[string]int{}
+	stop := l.forward(traffic.Uplink, func(_ int, p *packet.Packet) fate {
+		tuples[string(p.Data()[26:38])]++
+		return pass
+	})
+	g, err := Start(l.spec)
+	require.NoError(t, err)
+	res := g.trial(t)
+	assert.Greater(t, res.NewSent, uint64(20))
+	assert.Equal(t, res.NewSent, res.NewReceived)
+	assert.Zero(t, res.Lost)
+	g.Close()
+	stop()
+	assert.Len(t, tuples, 20+int(res.NewSent), "no new flow comes twice")
+}
+
+func TestBadTrialsAndSpecs(t *testing.T) {
+	l := newLab(t, "nvgre-encap", short)
+	g := l.start()
+	for _, trial := range []Trial{{}, {Length: -1}, {PPS: -1, Length: 1}} {
+		_, err := g.Run(t.Context(), trial, nil)
+		require.ErrorIs(t, err, errTrial)
+	}
+	l = newLab(t, "nvgre-encap", short)
+	for i := range l.spec.Devices {
+		l.spec.Devices[i].Sources = nil
+	}
+	_, err := Start(l.spec)
+	require.ErrorContains(t, err, "port t1-vm1 has no device to send by")
+	l = newLab(t, "nvgre-encap", short)
+	l.spec.Devices[0].Handle = 99
+	_, err = Start(l.spec)
+	require.Error(t, err)
+}
+
+// A switch that keeps silent is told by a note, and gets the frames nevertheless.
+func TestSilentSwitch(t *testing.T) {
+	l := newLab(t, "nvgre-decap", short)
+	l.forward("t1-vm1", func(int, *packet.Packet) fate { return drop })
+	for i := range l.spec.Devices {
+		l.spec.Devices[i].Receive = false
+	}
+	g := l.start()
+	require.Len(t, g.Notes(), 1)
+	assert.Contains(t, g.Notes()[0], "nobody answered ARP for 172.16.1.1")
+	assert.False(t, g.Receives())
+	res := g.trial(t)
+	assert.Zero(t, res.Lost, "nobody looks")
+}
+
+func TestSendingAllocatesNothing(t *testing.T) {
+	l := newLab(t, "nvgre-imix", func(p *profile.Profile) { p.NewFlowShare = 0.25 })
+	for _, d := range l.gen {
+		d.SetSink(memport.Discard)
+	}
+	tmpl, err := newTemplates(l.plan, map[string]uint16{"t1-vm1": 1}, nil)
+	require.NoError(t, err)
+	w := newWorker(&Generator{Spec: l.spec}, tmpl)
+	require.NoError(t, w.enter())
+	w.begin(trial{mark: markOfOurs << 8})
+	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+		w.build(maxBatch)
+		w.poller.Poll()
+		w.account()
+		w.receive(w.io.TSC)
+	}))
+	w.leave()
+	w.poller.Close()
+}
