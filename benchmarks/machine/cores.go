@@ -37,10 +37,21 @@ func LeaveCore(core int) error {
 	return fmt.Errorf("leave core %d: start %s again: %w", core, self, syscall.Exec(self, os.Args, os.Environ()))
 }
 
-// CheckCore refuses a core that does not exist. A process that has left the core may still be pinned to it.
+// CheckCore refuses a core that does not exist, or that this process may not use. A process that has left the core may
+// still be pinned to it.
 func CheckCore(core int) error {
 	if online, err := os.ReadFile("/sys/devices/system/cpu/online"); err == nil && !inList(strings.TrimSpace(string(online)), core) {
 		return fmt.Errorf("core %d: this machine has cores %s: choose one of them", core, strings.TrimSpace(string(online)))
+	}
+	tried := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread, with its affinity, ends with the goroutine
+		var set unix.CPUSet
+		set.Set(core)
+		tried <- unix.SchedSetaffinity(0, &set)
+	}()
+	if err := <-tried; err != nil {
+		return fmt.Errorf("core %d: %w: this process may not use it; choose another, or let its cpuset (cgroup) have it", core, err)
 	}
 	return nil
 }

@@ -65,7 +65,12 @@ const UplinkMTU = 1600
 
 // Config writes the configuration of the host on which the profile's traffic is forwarded, as a user would.
 func (p *Plan) Config() ([]byte, error) {
-	uplink := uplinkYAML{Name: Uplink, Device: map[string]string{"driver": policy.DriverAFPacket, "interface": "fabric"}, MTU: UplinkMTU,
+	return p.ConfigOn(map[string]string{"driver": policy.DriverAFPacket, "interface": "fabric"})
+}
+
+// ConfigOn is Config with another device as the uplink, as a configuration describes one.
+func (p *Plan) ConfigOn(device map[string]string) ([]byte, error) {
+	uplink := uplinkYAML{Name: Uplink, Device: device, MTU: UplinkMTU,
 		ProviderAddresses: []netip.Prefix{netip.PrefixFrom(NearPA, Fabric.Bits())}}
 	if p.Profile.Direction == profile.Rewrite {
 		uplink.Gateway = FarPA.String()

@@ -108,8 +108,9 @@ func (d *devices) replug(plan *traffic.Plan, workers int) error {
 // close gives everything back. The poller belongs to whoever got it.
 func (d *devices) close() error {
 	var errs []error
-	for _, device := range d.open {
+	for i, device := range d.open {
 		errs = append(errs, device.Close())
+		d.awaitHangUp(device, d.open[i+1:])
 	}
 	if d.pool != nil {
 		errs = append(errs, d.pool.Close())

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicenet/sluice/policy"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	var name, uplink string
+	var flows int
+	cmd := &cobra.Command{
+		Use: "config --profile PROFILE --uplink DEVICE", Short: "Write the configuration under which sluiced forwards a profile's traffic",
+		Args: cobra.NoArgs,
+		Long: "Write a host's configuration for sluiced: the uplink, a tap for each VM of the profile, rules, and records of the VMs on the\nother host, which sluice-pktgen run plays.",
+		RunE: func(*cobra.Command, []string) error {
+			plan, err := loadPlan(name, flows)
+			if err != nil {
+				return err
+			}
+			text, err := plan.ConfigOn(uplinkDevice(uplink))
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(text)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&name, "profile", "", "profile")
+	f.IntVar(&flows, "flows", 0, "number of flows instead of the profile's")
+	f.StringVar(&uplink, "uplink", "", "the switch's uplink: a PCI address, or a driver with its arguments as in net_af_packet0,iface=eth1")
+	must(cmd.MarkFlagRequired("profile"), cmd.MarkFlagRequired("uplink"))
+	return cmd
+}
+
+// uplinkDevice is a device of DPDK as a configuration describes it.
+func uplinkDevice(devargs string) map[string]string {
+	if iface := interfaceOf(devargs); iface != "" && strings.HasPrefix(devargs, "net_af_packet") {
+		return map[string]string{"driver": policy.DriverAFPacket, "interface": iface}
+	}
+	if pciDevice.MatchString(devargs) {
+		return map[string]string{"pci": devargs}
+	}
+	return map[string]string{"devargs": devargs}
+}
