@@ -97,14 +97,15 @@ the processor time is that of all processes of the switch on both hosts. %s
 		fmt.Fprintf(w, "%s did not take part: %s.\n\n", name, r.Missing[name])
 	}
 	rows := [][]string{{"switch", "Gbit/s", "cores", "processor time, ms per Gbit", "retransmits in a round"}}
-	names := map[string]string{tcp.SluiceName: "sluice", tcp.OpenVSwitchName: "Open vSwitch, userspace datapath"}
+	names := map[string]string{tcp.SluiceName: "sluice", tcp.OpenVSwitchName: "Open vSwitch, userspace datapath",
+		tcp.OpenVSwitchXDPName: "the same, its uplink by AF_XDP"}
 	for _, s := range r.Summary {
 		rows = append(rows, []string{names[s.Contender], span(spreadIn(s.BitsPerSecond, 1e9), 2), span(s.Cores, 2),
 			span(spreadIn(s.CPUPerGbit, 1e-3), 0), span(s.Retransmits, 0)})
 	}
 	table(w, rows)
 	if r.Ratio != nil && r.CPURatio != nil {
-		fmt.Fprintf(w, "Inside the rounds, our throughput is %s times Open vSwitch's, and our processor time per bit %s times its.\n\n",
+		fmt.Fprintf(w, "Inside the rounds, our throughput is %s times that of the faster Open vSwitch, and our processor time per bit %s times its.\n\n",
 			span(*r.Ratio, 2), span(*r.CPURatio, 2))
 	}
 }

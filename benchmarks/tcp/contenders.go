@@ -18,6 +18,8 @@ import (
 const (
 	SluiceName      = "sluice"
 	OpenVSwitchName = "ovs-userspace"
+	// OpenVSwitchXDPName is Open vSwitch with the uplink by AF_XDP, polled by a thread of its own.
+	OpenVSwitchXDPName = "ovs-afxdp"
 )
 
 // sluice is our daemon, with a worker on a core of its own for each host.
@@ -76,13 +78,18 @@ records:
 
 // openVSwitch is Open vSwitch with its userspace datapath (netdev) as it comes: ports of type internal, which are taps,
 // and the uplink by a packet socket. Its rules put one VM's frames into a tunnel with the key VSID<<8, and take them out.
-type openVSwitch struct{}
+type openVSwitch struct{ afxdp bool }
 
-func (*openVSwitch) name() string { return OpenVSwitchName }
+func (c *openVSwitch) name() string {
+	if c.afxdp {
+		return OpenVSwitchXDPName
+	}
+	return OpenVSwitchName
+}
 
 const ovsSchema = "/usr/share/openvswitch/vswitch.ovsschema"
 
-func (*openVSwitch) available() error {
+func (c *openVSwitch) available() error {
 	for _, t := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl"} {
 		if _, err := exec.LookPath(t); err != nil {
 			return fmt.Errorf("%s is not installed (Debian: apt-get install openvswitch-switch)", t)
@@ -95,8 +102,9 @@ func (*openVSwitch) available() error {
 }
 
 func (c *openVSwitch) start(ctx context.Context, l *lab) (all []*netlab.Process, err error) {
-	for _, e := range l.ends {
-		o := ovsHost{end: e, dir: l.Path("ovs-" + e.name)}
+	cores := netlab.Cores()
+	for i, e := range l.ends {
+		o := ovsHost{end: e, afxdp: c.afxdp, core: cores[i%len(cores)], dir: l.Path("ovs-" + e.name)}
 		if err := o.run(ctx, l.other(e)); err != nil {
 			return nil, err
 		}
@@ -108,6 +116,8 @@ func (c *openVSwitch) start(ctx context.Context, l *lab) (all []*netlab.Process,
 // ovsHost is Open vSwitch on one host.
 type ovsHost struct {
 	*end
+	afxdp     bool
+	core      int // of the polling thread, with afxdp
 	dir       string
 	processes []*netlab.Process
 }
@@ -154,8 +164,13 @@ func (o *ovsHost) vsctl(ctx context.Context, args ...string) error {
 
 func (o *ovsHost) configure(ctx context.Context, far *end) error {
 	tap := o.tap()
+	underlay := []string{"add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port", "br-phy", uplink}
+	if o.afxdp {
+		underlay = append(underlay, "--", "set", "interface", uplink, "type=afxdp",
+			"--", "set", "Open_vSwitch", ".", fmt.Sprintf("other_config:pmd-cpu-mask=%#x", uint64(1)<<o.core))
+	}
 	for _, args := range [][]string{
-		{"add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port", "br-phy", uplink},
+		underlay,
 		{"add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure",
 			"--", "add-port", "br-int", tap, "--", "set", "interface", tap, "type=internal", "ofport_request=1", "mtu_request=1500",
 			"--", "add-port", "br-int", "gre0", "--", "set", "interface", "gre0", "type=gre", "ofport_request=2",

@@ -84,7 +84,7 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	}
 	r := &Result{Began: time.Now(), Rounds: s.Rounds, Duration: s.Duration, Partial: true, Missing: map[string]string{}}
 	var all []contender
-	for _, c := range []contender{&sluice{program: s.Sluiced}, &openVSwitch{}} {
+	for _, c := range []contender{&sluice{program: s.Sluiced}, &openVSwitch{}, &openVSwitch{afxdp: true}} {
 		if err := c.available(); err != nil {
 			r.Missing[c.name()] = err.Error()
 			continue

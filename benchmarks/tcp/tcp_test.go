@@ -29,17 +29,17 @@ func TestSummary(t *testing.T) {
 	}
 	r := Result{Partial: true, Missing: map[string]string{"x": "not there"}, Samples: []Sample{
 		sample(SluiceName, 1, 2, 1), sample(OpenVSwitchName, 1, 1, 1),
-		sample(OpenVSwitchName, 2, 2, 2), sample(SluiceName, 2, 2, 2),
+		sample(OpenVSwitchName, 2, 1, 2), sample(SluiceName, 2, 2, 2), sample(OpenVSwitchXDPName, 2, 2, 2),
 		sample(SluiceName, 3, 4, 1), // its counterpart is missing: interrupted
 	}}
 	r.summarise()
-	require.Len(t, r.Summary, 2)
+	require.Len(t, r.Summary, 3)
 	assert.Equal(t, measure.Spread{Median: 2e9, Min: 2e9, Max: 4e9, N: 3}, r.Summary[0].BitsPerSecond)
 	assert.Equal(t, measure.Spread{Median: 1, Min: 1, Max: 1.5, N: 3}, r.Summary[0].Cores)
 	assert.Equal(t, &measure.Spread{Median: 1.5, Min: 1, Max: 2, N: 2}, r.Ratio)
 	assert.Equal(t, &measure.Spread{Median: 0.75, Min: 0.5, Max: 1, N: 2}, r.CPURatio)
 	text := r.String()
-	for _, want := range []string{"x takes no part: not there", "partial", "2.00 Gbit/s", "ours by Open vSwitch's: 1.50 (1.00 to 2.00)"} {
+	for _, want := range []string{"x takes no part: not there", "partial", "2.00 Gbit/s", "ours by the faster Open vSwitch's: 1.50 (1.00 to 2.00)"} {
 		assert.Contains(t, text, want)
 	}
 	file := filepath.Join(t.TempDir(), FileName)
