@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
@@ -28,7 +29,18 @@ type Bound struct {
 type Figure struct {
 	measure.Spread
 
-	Note string // what a reader must know beside the number; may be empty
+	Note    string // what a reader must know beside the number; may be empty
+	Counted bool   // over everything, not sampled round by round
+}
+
+// text is the figure as the page writes it. Fewer rounds than a result must have are said.
+func (f Figure) text(digits int) string {
+	parts := []string{span(f.Spread, digits)}
+	if f.N > 0 && f.N < compare.MinRounds && !f.Counted {
+		parts = append(parts, fmt.Sprintf("%d of %d rounds", f.N, compare.MinRounds))
+	}
+	parts = append(parts, f.Note)
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
 // Verdict says whether an aim is met.
@@ -220,7 +232,7 @@ func gaps(e *Evidence) Figure {
 	case b == 0:
 		v = math.Inf(1)
 	}
-	return Figure{measure.Spread{Median: v, Min: v, Max: v, N: 1}, fmt.Sprintf("%.1f a minute beside %.1f", a, b)}
+	return exactly(v, fmt.Sprintf("%.1f a minute beside %.1f", a, b))
 }
 
 func gapsPerMinute(r *compare.Result, contender string) (perMinute float64, ok bool) {

@@ -80,6 +80,16 @@ func TestJudge(t *testing.T) {
 	assert.Equal(t, "≤ 1.00 ×", noMore(1).String())
 }
 
+func TestFigureText(t *testing.T) {
+	s := measure.Spread{Median: 2, Min: 1, Max: 3, N: 5}
+	assert.Equal(t, "2.00 (1.00 to 3.00), SMC", Figure{Spread: s, Note: "SMC"}.text(2))
+	s.N = 2
+	assert.Equal(t, "2.00 (1.00 to 3.00), 2 of 5 rounds", Figure{Spread: s}.text(2))
+	assert.Equal(t, "3, of 7", exactly(3, "of 7").text(0))
+	assert.Equal(t, "too short", Figure{Note: "too short"}.text(2))
+	assert.Empty(t, Figure{}.text(2))
+}
+
 // Whatever a result lacks is not measured, and no aim is met by nothing.
 func TestBarOfAnEmptyResult(t *testing.T) {
 	for _, g := range Bar {

@@ -12,7 +12,7 @@ import (
 
 // exactly is a figure that was counted, not sampled.
 func exactly(v float64, note string) Figure {
-	return Figure{measure.Spread{Median: v, Min: v, Max: v, N: 1}, note}
+	return Figure{measure.Spread{Median: v, Min: v, Max: v, N: 1}, note, true}
 }
 
 // soakLength is how long a soak has to be to count.

@@ -24,11 +24,7 @@ func theBar(w io.Writer, e *Evidence) {
 				title = ""
 			}
 			f := a.Figure(e)
-			measured := span(f.Spread, a.Bound.precision())
-			if f.Note != "" {
-				measured = strings.TrimPrefix(measured+", "+f.Note, ", ")
-			}
-			rows = append(rows, []string{title, a.What, a.Bound.String(), measured, string(a.Bound.Judge(f))})
+			rows = append(rows, []string{title, a.What, a.Bound.String(), f.text(a.Bound.precision()), string(a.Bound.Judge(f))})
 		}
 	}
 	table(w, rows)
