@@ -32,7 +32,11 @@ func theBar(w io.Writer, e *Evidence) {
 	for _, g := range Bar {
 		fmt.Fprintf(w, "- %s: %s.\n", g.Title, strings.ReplaceAll(g.Why, "\n", " "))
 	}
-	fmt.Fprintln(w)
+	fmt.Fprint(w, `
+Two more are tests, which every change must pass: a worker allocates nothing (`+"`dataplane/hotpath_test.go`"+`), and the collector
+runs less than twice a minute when the daemon rests with the policy of a server (`+"`cmd/sluiced/rest_test.go`"+`).
+
+`)
 }
 
 // taking lists those of some contenders that took part anywhere, so that no column is empty.
