@@ -86,8 +86,8 @@ func tcpSection(w io.Writer, e *Evidence) {
 	fmt.Fprintf(w, `## TCP between two VMs
 
 iperf3 between two VMs with taps on two hosts, all in network namespaces of this machine, a veth pair between the hosts. Open
-vSwitch runs its userspace datapath, without DPDK, and its own taps (ports of type internal). %d rounds of %s by turns;
-the processor time is that of all processes of the switch on both hosts. %s
+vSwitch runs its userspace datapath, without DPDK, with its own taps (ports of type internal) and an uplink of one of two
+sorts. %d rounds of %s by turns; the processor time is that of all processes of the switch on both hosts. %s
 
 `, r.Rounds, r.Duration, when(r.Manifest))
 	if r.Partial {
