@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/generator"
 	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/soak"
 	"github.com/sluicenet/sluice/benchmarks/tcp"
@@ -16,6 +17,8 @@ import (
 // not measured is nil.
 type Evidence struct {
 	Compare *compare.Result
+	Latency *generator.Document
+	Rates   *generator.Document
 	Scale   *scale.Result
 	Soak    *soak.Result
 	TCP     *tcp.Result
@@ -29,11 +32,13 @@ func Read(file string) (*Evidence, error) {
 		return nil, err
 	}
 	e := &Evidence{Compare: r}
-	var scaleErr, soakErr, tcpErr error
+	var latencyErr, ratesErr, scaleErr, soakErr, tcpErr error
+	e.Latency, latencyErr = optional(file, latencyFile, readDocument, func(d *generator.Document) bool { return d.Result != nil })
+	e.Rates, ratesErr = optional(file, ratesFile, readDocument, func(d *generator.Document) bool { return d.Search != nil })
 	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 })
 	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 })
 	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 })
-	return e, errors.Join(scaleErr, soakErr, tcpErr)
+	return e, errors.Join(latencyErr, ratesErr, scaleErr, soakErr, tcpErr)
 }
 
 // optional reads a result beside another one, nil if there is none. holds reports whether something was measured.

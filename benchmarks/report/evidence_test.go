@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/generator"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/sequence"
@@ -31,7 +32,7 @@ func TestRead(t *testing.T) {
 	e, err = Read(file)
 	require.NoError(t, err)
 	assert.Equal(t, time.Second, e.Soak.Took)
-	for _, name := range []string{scale.FileName, soak.FileName, tcp.FileName} {
+	for _, name := range []string{latencyFile, ratesFile, scale.FileName, soak.FileName, tcp.FileName} {
 		beside := filepath.Join(dir, name)
 		for text, want := range map[string]string{`{"took`: name, `{}`: "nothing was measured in it"} {
 			require.NoError(t, os.WriteFile(beside, []byte(text), 0o644))
@@ -104,4 +105,17 @@ func TestScale(t *testing.T) {
 	scaleSection(&out, e)
 	assert.Contains(t, out.String(), "**These figures are not complete")
 	assert.Zero(t, aim.Figure(e).N, "three workers are not two")
+}
+
+func TestDocuments(t *testing.T) {
+	d := &generator.Document{Send: []string{"net_a"}, Receive: []string{"net_b"}, Partial: "interrupted",
+		Result: &generator.Result{Latency: generator.Latency{Frames: 9, P50Ns: 12000, P99Ns: 34000}}}
+	var out bytes.Buffer
+	documentSection(&out, "Latency on real ports", d)
+	for _, want := range []string{"## Latency on real ports\n", "**These figures are not complete: interrupted.**", "net_a -> net_b", "p50 12µs"} {
+		assert.Contains(t, out.String(), want)
+	}
+	out.Reset()
+	documentSection(&out, "x", nil)
+	assert.Empty(t, out.String())
 }

@@ -46,6 +46,8 @@ greatest in brackets. A ratio is taken inside each round first.
 	scaleSection(&w, e)
 	tcpSection(&w, e)
 	soakSection(&w, e)
+	documentSection(&w, "Latency on real ports", e.Latency)
+	documentSection(&w, "Rates on real ports", e.Rates)
 	scenarioTable(&w, r)
 	conditions(&w, r)
 	noise(&w, r)
