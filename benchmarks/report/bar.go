@@ -143,11 +143,11 @@ func ratioToBest(where place) func(*Evidence) Figure {
 	return func(e *Evidence) Figure {
 		s := where.in(e.Compare)
 		rows := Rows(s)
-		if configurations(rows) < 2 {
-			return Figure{}
+		f := Figure{Spread: bestRatio(rows)}
+		if f.N > 0 {
+			f.Note = lookUp(best(rows).Contender).short
 		}
-		b := best(rows)
-		return Figure{Spread: b.Ratio, Note: lookUp(b.Contender).short}
+		return f
 	}
 }
 

@@ -49,6 +49,7 @@ greatest in brackets. A ratio is taken inside each round first.
 	documentSection(&w, "Latency on real ports", e.Latency)
 	documentSection(&w, "Rates on real ports", e.Rates)
 	scenarioTable(&w, r)
+	reasons(&w)
 	conditions(&w, r)
 	noise(&w, r)
 	w.WriteString(prose)

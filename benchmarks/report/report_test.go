@@ -72,7 +72,7 @@ func TestMarkdown(t *testing.T) {
 		"Written by `sluice-pktgen report` from some/result.json",
 		"![Cycles per packet of every contender, by kind of traffic](img/x.png)",
 		"| encapsulation, 64 bytes, 256 flows | 60.0 (50.0 to 70.0) | 180.0 (150.0 to 210.0) | only this one was measured | 30.0 (25.0 to 35.0) |",
-		"(3.00 to 3.00) | 3.00 (3.00 to 3.00) | 2.00 (2.00 to 2.00) | 30.0 (25.0 to 35.0) |",
+		"(3.00 to 3.00) | – | 2.00 (2.00 to 2.00) | 30.0 (25.0 to 35.0) |",
 		"| 20 µs (20 µs to 20 µs) | 0 (0 to 0) | 30 (30 to 30) |",
 		"| UDP 50 : TCP 50 | 32 | 0.4 % | 59.0 |",
 		"| source | abc, with changes that were not committed |",
