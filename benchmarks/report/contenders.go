@@ -36,7 +36,7 @@ type contender struct {
 // see no red or no green can tell apart; members of one family differ in lightness too.
 var contenders = []contender{
 	{ours, "sluice, one worker", "sluice", color.RGBA{0x00, 0x72, 0xb2, 0xff}},
-	{bare, "sluice, bare (no rules, no metering)", "sluice, bare", color.RGBA{0x56, 0xb4, 0xe9, 0xff}},
+	{bare, "sluice, bare (without the rules)", "sluice, bare", color.RGBA{0x56, 0xb4, 0xe9, 0xff}},
 	{churn, "sluice, 100 MB/s of garbage beside it", "sluice beside garbage", color.RGBA{0x00, 0x4d, 0x78, 0xff}},
 	{ovs, "Open vSwitch-DPDK, default", "Open vSwitch, default", color.RGBA{0xe6, 0x9f, 0x00, 0xff}},
 	{noEMC, "Open vSwitch-DPDK, no EMC", "Open vSwitch, no EMC", color.RGBA{0xd5, 0x5e, 0x00, 0xff}},
