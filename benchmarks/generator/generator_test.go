@@ -156,7 +156,7 @@ func (g *Generator) trial(t *testing.T) Result {
 }
 
 func TestEveryFrameArrives(t *testing.T) {
-	for _, name := range profile.Names() {
+	for _, name := range []string{"nvgre-encap", "nvgre-decap", "nvgre-imix", "newflow-flood", "udp-1400b", "l2-64b", "soak"} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, name, short)
 			l.forward(l.plan.Flow(0).Sink, func(int, *packet.Packet) fate { return pass })
@@ -239,20 +239,24 @@ func TestAstray(t *testing.T) {
 // The switch itself is the device under test: frames come out of NVGRE, go into it, are rewritten, or stay. It asks for
 // its next hop, and the generator for the switch's MAC.
 func TestThroughTheSwitch(t *testing.T) {
-	for _, name := range profile.Names() {
+	for _, name := range []string{"nvgre-encap", "nvgre-decap", "nvgre-imix", "iprewrite", "l2-subnet", "l2-macs"} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t, name, func(p *profile.Profile) {
-				short(p)
-				p.NewFlowShare = 0
-			})
+			l := newLab(t, name, short)
 			l.realSwitch()
 			g := l.start()
-			_, err := g.Run(t.Context(), Trial{PPS: 5000, Length: 50 * time.Millisecond, Settle: time.Second}, nil) // ARP, flows
-			require.NoError(t, err)
 			assert.Empty(t, g.Notes())
-			res := g.trial(t)
+			var res Result
+			for deadline := time.Now().Add(patience); time.Now().Before(deadline); { // until next hops, flows and stations are known
+				var err error
+				res, err = g.Run(t.Context(), Trial{PPS: 10_000, Length: 50 * time.Millisecond, Settle: 200 * time.Millisecond}, nil)
+				require.NoError(t, err)
+				if res.Lost+res.Duplicates == 0 {
+					break
+				}
+			}
 			assert.Zero(t, res.Lost+res.Reordered+res.Duplicates+res.Damaged+res.Astray, "%+v", res)
-			assert.EqualValues(t, res.Sent, res.Received)
+			assert.Positive(t, res.Sent)
+			assert.Equal(t, res.Sent, res.Received)
 		})
 	}
 }
