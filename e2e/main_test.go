@@ -16,7 +16,7 @@ const (
 	labDir    = "/run/sluice-e2e"
 )
 
-// binDir holds sluiced and sluice.
+// binDir holds the programs.
 var binDir string
 
 // TestMain is also the reaper, which cleans up when a test times out or is killed.
@@ -49,9 +49,9 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		build := exec.Command("go", "build", "-o", dir+"/", "../cmd/sluiced", "../cmd/sluice")
+		build := exec.Command("go", "build", "-o", dir+"/", "../cmd/sluiced", "../cmd/sluice", "../cmd/sluice-pktgen")
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build sluiced and sluice: %v\n%s", err, out)
+			fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 			return 1
 		}
 	}
