@@ -5,7 +5,8 @@ type Counts struct {
 	Sent         uint64 `json:"sent"`         // frames that devices took
 	SentBytes    uint64 `json:"sentBytes"`    // of them, without FCS
 	Refused      uint64 `json:"refused"`      // offered to a device that had no room: not sent, and tried again
-	Skipped      uint64 `json:"skipped"`      // not sent because something held the generator up
+	Blocked      uint64 `json:"blocked"`      // given up because the device had no room for so long
+	Skipped      uint64 `json:"skipped"`      // given up because something held the generator up, or it is not fast enough
 	Received     uint64 `json:"received"`     // of this trial, each once
 	ReceivedSize uint64 `json:"receivedSize"` // bytes of them, without FCS
 	Reordered    uint64 `json:"reordered"`    // of those received: after a later one of the same flow (RFC 4737)
@@ -39,7 +40,8 @@ func ratio(part, whole uint64) float64 {
 
 // minus is what happened since.
 func (c Counts) minus(o Counts) Counts {
-	return Counts{Sent: c.Sent - o.Sent, SentBytes: c.SentBytes - o.SentBytes, Refused: c.Refused - o.Refused, Skipped: c.Skipped - o.Skipped,
+	return Counts{Sent: c.Sent - o.Sent, SentBytes: c.SentBytes - o.SentBytes, Refused: c.Refused - o.Refused, Blocked: c.Blocked - o.Blocked, Skipped: c.Skipped - o.Skipped,
+
 		Received: c.Received - o.Received, ReceivedSize: c.ReceivedSize - o.ReceivedSize, Reordered: c.Reordered - o.Reordered,
 		TooOld: c.TooOld - o.TooOld, Duplicates: c.Duplicates - o.Duplicates, Astray: c.Astray - o.Astray,
 		NewSent: c.NewSent - o.NewSent, NewReceived: c.NewReceived - o.NewReceived,

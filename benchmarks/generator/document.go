@@ -79,10 +79,14 @@ func (d *Document) printResult(t io.Writer) {
 		what string
 		n    uint64
 	}{{"damaged", r.Damaged}, {"at another port than they were for", r.Astray}, {"of an earlier trial", r.Late}, {"of others", r.Foreign},
-		{"refused by the device, and sent later", r.Refused}, {"not sent, because the generator was held up", r.Skipped}} {
+		{"refused by the device, and offered again", r.Refused}, {"given up, because the device had no room", r.Blocked},
+		{"given up, because the generator was late", r.Skipped}} {
 		if c.n > 0 {
 			fmt.Fprintf(t, "%s\t%d\n", c.what, c.n)
 		}
+	}
+	if r.Stalled > 0 {
+		fmt.Fprintf(t, "stalled\t%s\tof the time something else had the generator's core\n", percentText(r.Stalled/r.Seconds))
 	}
 	if l := r.Latency; l.Frames > 0 {
 		fmt.Fprintf(t, "latency\tmin %s\tp50 %s\tp90 %s\tp99 %s\tp99.9 %s\tmax %s\n", timeText(l.MinNs), timeText(l.P50Ns), timeText(l.P90Ns),

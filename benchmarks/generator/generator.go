@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicenet/sluice/benchmarks/jitter"
 	"github.com/sluicenet/sluice/benchmarks/profile"
+	"github.com/sluicenet/sluice/benchmarks/search"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/dataplane"
 )
@@ -76,6 +77,7 @@ type report struct {
 	counts  Counts
 	cycles  uint64 // since the trial began
 	sending uint64 // cycles, of them with frames to send
+	stalled uint64 // cycles, of those, in which somebody else had the core
 	hist    *jitter.LoopTimes
 	last    bool
 }
@@ -93,6 +95,7 @@ type Progress struct {
 type Result struct {
 	AskedPPS    float64 `json:"askedPPS"` // frames per second; 0: as many as possible
 	Seconds     float64 `json:"seconds"`  // of sending
+	Stalled     float64 `json:"stalled"`  // s, of them, in turns of the loop of over 500 µs: something else had the core
 	OfferedPPS  float64 `json:"offeredPPS"`
 	OfferedBPS  float64 `json:"offeredBPS"` // bits per second on a wire; FCS, preamble and gap counted
 	ReceivedPPS float64 `json:"receivedPPS"`
@@ -216,7 +219,7 @@ func (g *Generator) progress(now, before report) Progress {
 }
 
 func (g *Generator) result(t Trial, r report, total *jitter.LoopTimes) Result {
-	res := Result{AskedPPS: t.PPS, Seconds: float64(r.sending) / g.TSCHz, Counts: r.counts, Latency: latencyOf(total, g.TSCHz)}
+	res := Result{AskedPPS: t.PPS, Seconds: float64(r.sending) / g.TSCHz, Stalled: float64(r.stalled) / g.TSCHz, Counts: r.counts, Latency: latencyOf(total, g.TSCHz)}
 	if res.Seconds > 0 {
 		res.OfferedPPS = float64(r.counts.Sent) / res.Seconds
 		res.OfferedBPS = float64(r.counts.SentBytes+r.counts.Sent*uint64(profile.WireBytes(0))) * 8 / res.Seconds
@@ -226,6 +229,17 @@ func (g *Generator) result(t Trial, r report, total *jitter.LoopTimes) Result {
 		res.Lost, res.LossRatio = r.counts.Lost(), r.counts.LossRatio()
 	}
 	return res
+}
+
+// Outcome is what a search makes of a result. Frames that the device under test left no room for are lost ones: where a
+// ring in memory is full, whoever should empty it is too slow. The rate is that of the time in which the generator had its
+// core.
+func (r *Result) Outcome() search.Outcome {
+	o := search.Outcome{Sent: r.Sent + r.Blocked, Lost: r.Lost + r.Blocked, P50Ns: r.Latency.P50Ns, P99Ns: r.Latency.P99Ns}
+	if awake := r.Seconds - r.Stalled; awake > r.Seconds/2 {
+		o.Offered = float64(o.Sent) / awake
+	}
+	return o
 }
 
 // pin keeps the calling thread on a core.

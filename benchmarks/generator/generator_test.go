@@ -288,6 +288,20 @@ func TestRefusedFramesAreNotLost(t *testing.T) {
 	assert.Zero(t, res.Reordered+res.Duplicates)
 }
 
+// At a rate, what the device leaves no room for is lost to a search, and no fault of the generator.
+func TestBlockedFrames(t *testing.T) {
+	l := newLab(t, "nvgre-encap", short)
+	l.forward(traffic.Uplink, func(int, *packet.Packet) fate { return pass })
+	l.gen["t1-vm1"].SetTxLimit(0)
+	res, err := l.start().Run(t.Context(), Trial{PPS: 1e6, Length: 100 * time.Millisecond, Settle: patience}, nil)
+	require.NoError(t, err)
+	assert.Zero(t, res.Sent)
+	assert.Positive(t, res.Blocked)
+	o := res.Outcome()
+	assert.Equal(t, res.Blocked, o.Sent)
+	assert.InDelta(t, 1.0, o.LossRatio(), 0)
+}
+
 func TestInterruptedTrialIsPartial(t *testing.T) {
 	l := newLab(t, "nvgre-encap", short)
 	l.forward(traffic.Uplink, func(int, *packet.Packet) fate { return pass })

@@ -1,7 +1,8 @@
 package generator
 
 // backlog is how many frames a sender that was held up may send at once to catch up: what a receive queue of a NIC holds
-// without loss. The rest of what it missed is never sent, and counted.
+// without loss. The rest of what it missed is never sent, and counted: as blocked when the device had no room for frames,
+// which is the fault of whoever empties it, and as skipped when the sender itself was late.
 const backlog = 256
 
 // pace says how many frames are due.
@@ -10,7 +11,9 @@ type pace struct {
 	start    uint64  // time stamp counter
 	done     uint64  // frames sent or given up
 	burst    int     // frames that go together
+	full     bool    // the device had no room for the last frames
 	skipped  uint64  // given up
+	blocked  uint64  // given up while the device was full
 }
 
 // due is how many frames, at most limit, to send now.
@@ -21,7 +24,11 @@ func (p *pace) due(now uint64, limit int) int {
 	owed := int64(float64(now-p.start)*p.perCycle) - int64(p.done)
 	if owed > int64(backlog+p.burst) {
 		over := uint64(owed - backlog)
-		p.skipped += over
+		if p.full {
+			p.blocked += over
+		} else {
+			p.skipped += over
+		}
 		p.done += over
 		owed = backlog
 	}

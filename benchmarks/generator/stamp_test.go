@@ -146,6 +146,11 @@ func TestPace(t *testing.T) {
 	assert.EqualValues(t, 10_000-101-backlog, p.skipped, "what cannot be caught up is given up")
 	assert.Equal(t, maxBatch, (&pace{}).due(7, maxBatch), "no rate: all that fits")
 
+	p.full = true
+	due(20_000_500)
+	assert.Positive(t, p.blocked, "the device had no room")
+	assert.EqualValues(t, 10_000-101-backlog, p.skipped)
+
 	b := pace{perCycle: 0.001, burst: 32}
 	assert.Zero(t, b.due(31_500, maxBatch), "a burst goes together")
 	assert.Equal(t, 32, b.due(33_000, maxBatch))

@@ -11,6 +11,9 @@ import (
 // maxBatch is how many frames one call of the poller sends: what it refills in one go.
 const maxBatch = packet.MaxSpares / 2
 
+// stalled is how long a turn of the loop takes, in seconds, only when somebody else had the core.
+const stalled = 500e-6
+
 // control marks frames that are no traffic: ARP, announcements.
 const control = noStream - 1
 
@@ -32,6 +35,7 @@ type worker struct {
 	pace    pace
 	fresh   pace     // of frames that begin flows, where they come by time
 	debt    float64  // of such frames, where they are a share
+	stalled uint64   // cycles in turns of the loop that only somebody else can have made so long
 	streams []order  // of what arrives
 	next    []uint32 // sequence numbers of what is sent
 	at      int      // template to send next
@@ -91,6 +95,7 @@ func (w *worker) run(t trial) {
 	w.pace = pace{perCycle: t.perCycle, start: now, burst: w.plan.Profile.Burst}
 	w.fresh = pace{perCycle: float64(w.plan.Profile.NewFlowsPerSecond) / w.hz, start: now}
 	sending := uint64(0) // cycles; 0 while it goes on
+	stall := uint64(stalled * w.hz)
 	for {
 		n := 0
 		switch {
@@ -105,6 +110,9 @@ func (w *worker) run(t trial) {
 		w.build(n)
 		w.io.RxBudget = packet.MaxRx
 		w.poller.Poll()
+		if took := w.io.TSC - now; took > stall && sending == 0 {
+			w.stalled += took
+		}
 		now = w.io.TSC
 		w.account()
 		w.receive(now)
@@ -113,22 +121,22 @@ func (w *worker) run(t trial) {
 			w.report(report{counts: w.counts, cycles: now - start})
 		}
 	}
-	w.counts.Skipped = w.pace.skipped
-	t.reports <- report{counts: w.counts, cycles: now - start, sending: sending, hist: w.hist, last: true}
+	w.counts.Skipped, w.counts.Blocked = w.pace.skipped, w.pace.blocked
+	t.reports <- report{counts: w.counts, cycles: now - start, sending: sending, stalled: w.stalled, hist: w.hist, last: true}
 	close(t.reports)
 }
 
 func (w *worker) begin(t trial) {
 	w.trial = t
 	w.counts = Counts{}
-	w.at, w.repeat, w.debt = 0, 0, 0
+	w.at, w.repeat, w.debt, w.stalled = 0, 0, 0, 0
 	clear(w.streams)
 	clear(w.next)
 }
 
 // report hands out what there is, unless whoever reads is behind: then the next one covers both.
 func (w *worker) report(r report) {
-	r.counts.Skipped = w.pace.skipped
+	r.counts.Skipped, r.counts.Blocked = w.pace.skipped, w.pace.blocked
 	r.hist = w.hist
 	select {
 	case hist := <-w.spare:
@@ -229,8 +237,12 @@ func (w *worker) put(p *packet.Packet, out, stream uint32) {
 // account counts what devices took. The sequence numbers of the rest, which is freed, are given again.
 func (w *worker) account() {
 	io := w.io
+	if io.NumTxRuns > 0 {
+		w.pace.full = false
+	}
 	for i := range io.TxRuns[:io.NumTxRuns] {
 		run := &io.TxRuns[i]
+		w.pace.full = w.pace.full || run.Sent < run.Count
 		for j := run.First; j < run.First+run.Sent; j++ {
 			switch w.stream[j] {
 			case control:

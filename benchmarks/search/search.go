@@ -75,7 +75,7 @@ var ErrUnfinished = errors.New("the bounds are not as close as asked for")
 
 const (
 	honest     = 0.99 // a trial counts when the generator offered this share of the load
-	offerTries = 3    // after so many trials in a row that fell short, the generator is taken to be the limit
+	offerTries = 5    // after so many trials in a row that fell short, the generator is taken to be the limit
 	growth     = 4    // how much faster than the resolution a step away from a single bound grows
 )
 
@@ -108,6 +108,7 @@ type run struct {
 	loads    loads
 	result   *Result
 	observer func(Outcome)
+	proven   float64 // the highest load that the generator offered
 }
 
 // Search finds the bounds of all goals. observe, if not nil, sees each trial. The result is never nil: when ctx ends,
@@ -203,6 +204,7 @@ func (r *run) measure(ctx context.Context, load float64) (Outcome, error) {
 		r.result.Trials = append(r.result.Trials, o)
 		r.observer(o)
 		if o.Offered >= load*honest {
+			r.proven = max(r.proven, load)
 			r.loads.add(load, o)
 			return o, nil
 		}
@@ -210,11 +212,14 @@ func (r *run) measure(ctx context.Context, load float64) (Outcome, error) {
 			best = o
 		}
 	}
+	if load <= r.proven {
+		return best, fmt.Errorf("%w: the generator offered %.0f packets per second before, and now not %.0f: the machine is too busy", ErrUnfinished, r.proven, load)
+	}
 	if best.Offered < r.MinLoad {
 		return best, fmt.Errorf("asked for %.0f packets per second, the generator sent %.0f, less than the search begins with: lower the load, or give the generator a core that is free", load, best.Offered)
 	}
 	// This is what there is: the range ends here, and what was sent counts at the rate at which it was.
-	r.MaxLoad = min(r.MaxLoad, best.Offered)
+	r.MaxLoad = max(r.proven, min(r.MaxLoad, best.Offered))
 	r.result.GeneratorLimit = r.MaxLoad
 	r.loads.add(r.MaxLoad, best)
 	return best, nil

@@ -154,6 +154,22 @@ func TestShortTrialsAreRepeated(t *testing.T) {
 	assert.InEpsilon(t, capacity, r.Bounds[0].Lower, 0.01)
 }
 
+// A generator that did more before is no limit: the machine is busy, and the search says so instead of measuring that.
+func TestGeneratorThatTires(t *testing.T) {
+	n := 0
+	r, err := Search(t.Context(), config(), func(ctx context.Context, load float64, length time.Duration) (Outcome, error) {
+		o, err := device(3e6, quiet)(ctx, load, length)
+		if n++; n > 8 {
+			o.Offered = 5000
+		}
+		return o, err
+	}, nil)
+	require.ErrorIs(t, err, ErrUnfinished)
+	require.ErrorContains(t, err, "the machine is too busy")
+	assert.Zero(t, r.GeneratorLimit)
+	assert.Positive(t, r.Bounds[0].Upper)
+}
+
 func TestPartial(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := Search(ctx, config(), device(1e6, quiet), func(o Outcome) {

@@ -257,7 +257,7 @@ func (a *app) find(ctx context.Context, g *generator.Generator, doc *generator.D
 	}
 	result, err := search.Search(ctx, o.searchConfig(math.Max(1, most*leastShare), most), func(ctx context.Context, load float64, length time.Duration) (search.Outcome, error) {
 		r, err := g.Run(ctx, generator.Trial{PPS: load, Length: length, Settle: o.settle}, nil)
-		return search.Outcome{Offered: r.OfferedPPS, Sent: r.Sent, Lost: r.Lost, P50Ns: r.Latency.P50Ns, P99Ns: r.Latency.P99Ns}, err
+		return r.Outcome(), err
 	}, func(o search.Outcome) { fmt.Fprintln(a.err, generator.TrialLine(o)) })
 	doc.Search = result
 	return err
