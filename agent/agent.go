@@ -171,10 +171,10 @@ func (a *Agent) Stop() error {
 		return nil
 	}
 	defer a.release()
+	r := a.running.Swap(nil)
+	a.sw.Close() // outside devices: a worker that hangs keeps nobody from asking how things are
 	a.devices.Lock()
 	defer a.devices.Unlock()
-	r := a.running.Swap(nil)
-	a.sw.Close()
 	var errs []error
 	for _, p := range r.order {
 		if err := p.device.Close(); err != nil {

@@ -165,8 +165,8 @@ func (p *pulse) sample(now time.Time, workers []dataplane.WorkerStatus) {
 	p.beats = next
 }
 
-// stalled lists the workers without progress. A sampler that does not run itself is a stall too: of a worker that does
-// not answer it, or of the Go scheduler.
+// stalled lists the workers without progress. A sampler that does not run itself is a stall too: of a worker that it
+// waits for while it heals a port, or of the Go scheduler.
 func (p *pulse) stalled(now time.Time) (workers []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,7 +13,7 @@ func TestPulse(t *testing.T) {
 	t0 := time.Unix(1000, 0)
 	at := func(iterations ...uint64) (w []dataplane.WorkerStatus) {
 		for i, n := range iterations {
-			w = append(w, dataplane.WorkerStatus{ID: i, Iterations: n})
+			w = append(w, dataplane.WorkerStatus{ID: i, LoopTotals: dataplane.LoopTotals{Iterations: n}})
 		}
 		return w
 	}

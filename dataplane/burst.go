@@ -37,13 +37,24 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	if snap := w.sw.snap.Load(); snap != q.snap {
 		q.refresh(snap)
 	}
+	q.totals.Bursts++
+	q.totals.Packets += uint64(len(pkts))
 	bytes := w.classifyBurst(q, pkts)
 	w.touch(q, len(pkts))
+	if w.sample.on {
+		w.sampleBurst(q, len(pkts))
+	}
 	b := w.ctr.of(q.port)
 	b.rx += uint64(len(pkts))
 	b.rxBytes += bytes
 	missed := w.runKnown(q, pkts)
+	if w.sample.on {
+		w.mark(q, StageExecute)
+	}
 	w.runMissed(q, pkts, w.miss[:missed])
+	if w.sample.on && missed > 0 {
+		w.mark(q, StageNewFlows)
+	}
 	if q.uplink {
 		clear(w.outer[:len(pkts)])
 	}
@@ -157,6 +168,9 @@ func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
 		}
 	}
 	t.stats.Hits += hits
+	if w.sample.on {
+		w.mark(q, StageLookup)
+	}
 	if plain > 0 {
 		w.encapsulateBurst(q, w.plain[:plain])
 	}

@@ -37,7 +37,7 @@ func TestTimeStampCounterJumpsBack(t *testing.T) {
 		require.Empty(t, r.send("up0", frames.ARPReply(hostBMAC, hostBPA, uplinkMAC, hostAPA)))
 		require.Equal(t, "reachable", r.sw.Neighbours()[0].State)
 	}
-	st := r.sw.Workers()[0]
+	st := r.workers()[0]
 	require.Less(t, st.BusyCycles+st.IdleCycles, uint64(3*time.Hour))
 	r.balanced()
 }

@@ -82,6 +82,6 @@ func TestLearningIsShared(t *testing.T) {
 	r.devs["acc1"].SetSource(0, nil)
 	r.idle()
 	require.LessOrEqual(t, len(r.sw.Learned()), 2*maxLearned+1, "the timers may run once more")
-	require.Positive(t, r.sw.Workers()[0].LearnLost)
+	require.Positive(t, r.workers()[0].LearnLost)
 	r.balanced()
 }

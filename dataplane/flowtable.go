@@ -47,7 +47,7 @@ type flowTable[K comparable, P flowKey[K]] struct {
 
 // FlowStats counts what a flow table did since it was made.
 type FlowStats struct {
-	Hits, Misses, Evictions, Expired, Refused uint64
+	Hits, Misses, Inserted, Evictions, Expired, Refused uint64
 }
 
 func newFlowTable[K comparable, P flowKey[K]](limit int, seed uint64) (*flowTable[K, P], error) {
@@ -110,6 +110,7 @@ func (t *flowTable[K, P]) insert(k *K, hash uint64, now uint32, release func(act
 	}
 	*f = flow[K]{key: *k, seen: now}
 	t.count++
+	t.stats.Inserted++
 	return f
 }
 

@@ -124,8 +124,8 @@ func TestForgedPacketsLeaveNoFlows(t *testing.T) {
 	}
 	r.idle()
 	require.EqualValues(t, 300, r.counters("up0").Drops[ReasonProviderSpoof])
-	up := r.sw.Workers()[0].Queues[0]
-	require.Equal(t, 1, up.Flows)
-	require.Equal(t, 1, up.Actions)
+	up := r.workers()[0].Queues[0]
+	require.EqualValues(t, 1, up.Flows)
+	require.EqualValues(t, 1, up.Actions)
 	r.balanced()
 }

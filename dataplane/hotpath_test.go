@@ -68,6 +68,7 @@ func (r *rig) allocations(port string, all [][]byte) float64 {
 		defer close(done)
 		w.do(func() {
 			r.feed(port, all)
+			w.sample.fixed, w.sample.every, w.sample.wait = true, 1, 1 // every iteration is measured, and its timers publish
 			iteration := func() {
 				w.poll()
 				w.receive()

@@ -150,7 +150,7 @@ func (r *protected) refused(port string) uint64 {
 }
 
 func (r *protected) missesOf(port string) (n uint64) {
-	for _, q := range r.sw.Workers()[0].Queues {
+	for _, q := range r.workers()[0].Queues {
 		if q.Port == r.index.byName[port] {
 			n += q.Misses
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func (r *rig) misses() (n uint64) {
-	for _, w := range r.sw.Workers() {
+	for _, w := range r.workers() {
 		for _, q := range w.Queues {
 			n += q.Misses
 		}

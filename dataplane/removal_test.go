@@ -68,7 +68,7 @@ func TestLateWorkerSharesOutputs(t *testing.T) {
 		r.remove(name)
 		r.addAgain(name)
 	}
-	require.Len(t, r.sw.Workers()[1].Queues, 1)
+	require.Len(t, r.workers()[1].Queues, 1)
 	require.Len(t, r.send("red-vm1", frames.Ping(redVM1, redVM2, "10.0.0.5", "10.0.0.6", 1, 1))["red-vm2"], 1)
 	require.Len(t, r.send("red-vm2", frames.Ping(redVM2, redVM1, "10.0.0.6", "10.0.0.5", 1, 1))["red-vm1"], 1)
 	r.balanced()

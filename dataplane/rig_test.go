@@ -227,6 +227,12 @@ func (r *rig) counters(port string) PortCounters {
 	return c
 }
 
+// workers reports on all workers, up to this moment.
+func (r *rig) workers() []WorkerStatus {
+	r.sw.Quiesce()
+	return r.sw.Workers()
+}
+
 // balanced asserts the accounting equation on every port.
 func (r *rig) balanced() {
 	r.t.Helper()

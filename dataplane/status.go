@@ -1,61 +1,61 @@
 package dataplane
 
-import "sort"
+import (
+	"sort"
+	"time"
+)
 
-// WorkerStatus is what a worker did since it started.
+// WorkerStatus is what a worker did since it started, as it has last told. A worker tells every 10 ms, and after each
+// command; one that hangs tells nothing more, and shows by its Age.
 type WorkerStatus struct {
-	ID         int
-	Core       int // -1: not pinned
-	Iterations uint64
-	Packets    uint64
-	BusyCycles uint64 // spent in iterations that received something
-	IdleCycles uint64
-	Flows      uint64 // known now
-	LearnLost  uint64 // learning events that found the ring full
-	Queues     []QueueStatus
+	ID   int
+	Core int           // -1: not pinned
+	Age  time.Duration // since the worker told this
+	LoopTotals
+	Flows     uint64 // known now
+	LearnLost uint64 // learning events that found the ring full
+	Queues    []QueueStatus
 }
 
-// QueueStatus is a receive queue and its flow tables.
+// QueueStatus is a receive queue and its flow tables, as its worker has last told; of more than 64 queues each is told in
+// turn.
 type QueueStatus struct {
-	Port    uint32
-	Queue   uint16
-	Flows   int
-	Slots   int // of the flow tables as they stand
-	Actions int
-	FlowStats
+	Port  uint32
+	Queue uint16
+	Age   time.Duration
+	QueueTotals
 }
 
-// Workers reports on all workers.
+// Workers reports on all workers. It waits for none of them.
 func (s *Switch) Workers() []WorkerStatus {
 	var all []WorkerStatus
 	for _, w := range s.running() {
-		st := WorkerStatus{ID: w.id, Core: w.core, LearnLost: w.events.lost.Load()}
-		w.do(func() {
-			st.Iterations, st.Packets, st.BusyCycles, st.IdleCycles = w.stats.iterations, w.stats.packets, w.stats.busy, w.stats.idle
-			for _, q := range w.queues {
-				if q != nil {
-					st.Queues = append(st.Queues, q.status())
-					st.Flows += uint64(q.flows.count + q.wide.count)
-				}
-			}
-		})
+		told := w.shown.load()
+		st := WorkerStatus{ID: w.id, Core: w.core, Age: s.age(told.at), LoopTotals: told.totals, LearnLost: w.events.lost.Load()}
+		for _, q := range *w.listed.Load() {
+			told := q.shown.load()
+			st.Queues = append(st.Queues, QueueStatus{Port: q.port, Queue: q.queue, Age: s.age(told.at), QueueTotals: told.totals})
+			st.Flows += told.totals.Flows
+		}
 		all = append(all, st)
 	}
 	return all
 }
 
-func (q *rxQueue) status() QueueStatus {
-	a, b := q.flows.stats, q.wide.stats
-	return QueueStatus{Port: q.port, Queue: q.queue, Flows: q.flows.count + q.wide.count,
-		Slots: len(q.flows.slots) + len(q.wide.slots), Actions: q.actions.used - 1,
-		FlowStats: FlowStats{Hits: a.Hits + b.Hits, Misses: a.Misses + b.Misses, Evictions: a.Evictions + b.Evictions,
-			Expired: a.Expired + b.Expired, Refused: a.Refused + b.Refused}}
+func (s *Switch) age(at uint64) time.Duration { return time.Duration(s.sinceStart() - at) }
+
+// Quiesce waits until every worker has come to the end of an iteration and has told all its numbers. It waits for ever
+// for one that hangs.
+func (s *Switch) Quiesce() {
+	for _, w := range s.running() {
+		w.do(func() { w.publishSome(len(w.queues)) })
+	}
 }
 
 // PortCounters sums a port's counters over the workers; false when there is no such port.
 func (s *Switch) PortCounters(index uint32) (PortCounters, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.readMu.RLock()
+	defer s.readMu.RUnlock()
 	if _, ok := s.ports[index]; !ok {
 		return PortCounters{}, false
 	}

@@ -17,7 +17,7 @@ func TestSwitchInsideSubnet(t *testing.T) {
 		require.Len(t, out, 1)
 		frames.EqualAll(t, [][]byte{frame}, out["red-vm2"], "unchanged")
 	}
-	st := r.sw.Workers()[0]
+	st := r.workers()[0]
 	require.EqualValues(t, 1, st.Flows)
 	r.balanced()
 }

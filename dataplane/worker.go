@@ -64,7 +64,12 @@ type worker struct {
 	commands []func()
 	stopped  bool
 
-	stats loopStats
+	totals   LoopTotals
+	sample   stageSampler
+	publishQ int // queue that was published last
+	shown    *published[stamped[LoopTotals]]
+	listed   atomic.Pointer[[]*rxQueue]
+
 	clock atomic.Int64 // now, as of the last timers or command
 	stop  bool
 	done  chan struct{}
@@ -91,6 +96,8 @@ type rxQueue struct {
 	restEnd    uint64
 	learned    int // events in the round of timers that ends at learnRound
 	learnRound int64
+	totals     QueueTotals
+	shown      *published[stamped[QueueTotals]]
 
 	snap  *policy.Snapshot // that mac and pas were taken from
 	mac   packet.MAC
@@ -107,7 +114,11 @@ func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{sw: s, id: id, core: spec.Core, poller: spec.Poller, idleSleep: spec.IdleSleep, ctr: ctr,
-		now: clockStart, held: make([]heldPackets, 0, maxHeld), done: make(chan struct{})}
+		now: clockStart, held: make([]heldPackets, 0, maxHeld), done: make(chan struct{}),
+		shown: newPublished[stamped[LoopTotals]]()}
+	w.sample.init(s.cfg.SampleEvery, s.cfg.TSCHz, s.seed())
+	w.publishLoop()
+	w.listQueues()
 	if err := w.out.init(s.cfg.MaxPorts); err != nil {
 		ctr.free()
 		return nil, err
@@ -145,13 +156,14 @@ func (w *worker) enter() error {
 	}
 	w.io = w.poller.IO()
 	w.io.RxBudget = packet.MaxRx
+	w.sample.calibrate(w.poller)
 	return nil
 }
 
 // loop is the worker's life: one poll, then everything that was received is run to completion.
 func (w *worker) loop() {
 	empty, quiet := 0, int64(0) // empty polls in a row, and since when
-	last := uint64(0)
+	var spent interval
 	for !w.stop {
 		w.poll()
 		received := w.io.NumRx
@@ -167,7 +179,7 @@ func (w *worker) loop() {
 		if w.now >= w.nextRun {
 			w.timers()
 		}
-		w.account(received, &last)
+		w.account(received, &spent)
 		if w.pending.Load() {
 			w.flush()
 			w.runCommands()
@@ -182,8 +194,14 @@ func (w *worker) loop() {
 
 // poll sends what the last iteration made, learns what became of it, and receives.
 func (w *worker) poll() {
+	if w.sample.on {
+		w.mark(nil, StageOther)
+	}
 	w.out.arrange(w.io)
 	w.poller.Poll()
+	if w.sample.on {
+		w.closeSample()
+	}
 	w.readClock()
 	w.tick = uint32(w.now >> tickShift)
 	w.slow.begin(w.tsc, w.io.NumRx)
@@ -213,26 +231,33 @@ func (w *worker) flush() {
 	w.io.RxBudget = packet.MaxRx
 }
 
-// loopStats is what a worker counts of its loop. Others read it by a command (Switch.Workers), so it needs no atomics.
-type loopStats struct {
-	iterations, packets, busy, idle uint64 // busy and idle in cycles: with and without packets
+// interval is the time of a loop iteration, from the end of its poll to the end of the next one: a nap belongs to the
+// iteration that received nothing.
+type interval struct {
+	since    uint64 // time stamp
+	received bool
 }
 
-func (w *worker) account(received uint32, last *uint64) {
-	if spent := w.tsc - *last; *last != 0 {
-		if received > 0 {
-			w.stats.busy += spent
-		} else {
-			w.stats.idle += spent
-		}
+func (w *worker) account(received uint32, last *interval) {
+	t := &w.totals
+	if spent := w.tsc - last.since; last.received {
+		t.BusyCycles += spent
+	} else if last.since != 0 {
+		t.IdleCycles += spent
 	}
-	*last = w.tsc
-	w.stats.packets += uint64(received)
-	w.stats.iterations++
+	*last = interval{w.tsc, received > 0}
+	t.Packets += uint64(received)
+	t.Iterations++
+	if received > 0 {
+		t.BusyIterations++
+	}
 }
 
 // receive runs what the poll delivered, queue by queue.
 func (w *worker) receive() {
+	if w.sample.wait--; w.sample.wait == 0 {
+		w.openSample()
+	}
 	for i := range w.io.RxRuns[:w.io.NumRxRuns] {
 		run := &w.io.RxRuns[i]
 		w.run(w.queues[run.Ref], w.io.Rx[run.First:run.First+run.Count])
@@ -252,6 +277,7 @@ func (w *worker) do(f func()) bool {
 	w.commands = append(w.commands, func() {
 		f()
 		w.ctr.publish() // before the caller goes on and reads them
+		w.publishLoop()
 		close(finished)
 	})
 	w.pending.Store(true)
@@ -294,6 +320,7 @@ func (w *worker) leave() {
 func newRxQueue(s *Switch, spec PortSpec, queue int) (*rxQueue, error) {
 	q := &rxQueue{port: spec.Index, queue: uint16(queue), device: spec.Device, uplink: spec.Uplink,
 		scope: packet.PortScope(spec.Index),
+		shown: newPublished[stamped[QueueTotals]](),
 		icmp:  rateLimit{perSecond: icmpErrorsPerSecond, burst: icmpErrorBurst, tokens: icmpErrorBurst}}
 	var err error
 	if q.flows, err = newFlowTable[packet.Key, *packet.Key](s.cfg.MaxFlows, s.seed()); err != nil {
@@ -362,6 +389,7 @@ func (q *rxQueue) ownsPA(addr uint32) bool {
 func (w *worker) timers() {
 	w.nextRun = w.now + int64(housekeeping)
 	w.clock.Store(w.now)
+	w.publishSome(publishQueues)
 	budget := sweepSlots
 	for range len(w.queues) {
 		w.sweepQ = (w.sweepQ + 1) % len(w.queues)

@@ -38,6 +38,8 @@ type Spec struct {
 	Windows int           // of measurement
 	Window  time.Duration // length of one
 	Churn   int64         // bytes of garbage per second beside the worker
+	// SampleEvery is dataplane.Config's: the mean number of turns of which one has its stages measured.
+	SampleEvery int
 
 	Beside []Second // further workers, see Second
 
@@ -60,7 +62,7 @@ func Run(ctx context.Context, s Spec) (sample measure.Sample, err error) {
 	r := &run{Spec: s, fabric: newFabric(s.Poller, s.Plan, s.Devices[traffic.Uplink], s.TSCHz)}
 	sample.Contender = Name
 	r.fabrics = []*fabric{r.fabric}
-	if r.sw, err = dataplane.New(dataplane.Config{TSCHz: s.TSCHz, Log: s.Log, MaxFlows: maxFlows(&s)}); err != nil {
+	if r.sw, err = dataplane.New(dataplane.Config{TSCHz: s.TSCHz, SampleEvery: s.SampleEvery, Log: s.Log, MaxFlows: maxFlows(&s)}); err != nil {
 		s.Poller.Close()
 		return sample, r.closeBeside(0, err)
 	}
@@ -212,6 +214,7 @@ type totals struct {
 	hits, misses uint64
 	flows        uint64
 	iterations   uint64
+	stages       dataplane.StageTotals
 }
 
 func (r *run) totals() (t totals) {
@@ -228,9 +231,14 @@ func (r *run) totals() (t totals) {
 		t.outPackets += c.TxPackets
 		t.outBytes += c.TxBytes
 	}
-	for _, w := range r.sw.Workers() { // it waits for the end of a turn
+	r.sw.Quiesce() // the end of a turn
+	for _, w := range r.sw.Workers() {
 		t.flows += w.Flows
 		t.iterations += w.Iterations
+		t.stages.Packets += w.Sample.Packets
+		for stage, cycles := range w.Sample.Cycles {
+			t.stages.Cycles[stage] += cycles
+		}
 		for _, q := range w.Queues {
 			t.hits += q.Hits
 			t.misses += q.Misses
@@ -274,6 +282,11 @@ func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
 		"flows":              float64(after.flows),
 		"missShare":          float64(after.misses-before.misses) / max(1, float64(after.hits-before.hits+after.misses-before.misses)),
 		"dropShare":          float64(after.dropped-before.dropped) / max(1, float64(after.received-before.received)),
+	}
+	if packets := after.stages.Packets - before.stages.Packets; packets > 0 {
+		for _, stage := range dataplane.Stages() {
+			sample.Detail["stage "+stage.String()] = float64(after.stages.Cycles[stage]-before.stages.Cycles[stage]) / float64(packets)
+		}
 	}
 	if r.Churn > 0 {
 		sample.Detail["garbagePerSecond"] = float64(r.Churn)

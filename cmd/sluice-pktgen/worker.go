@@ -32,6 +32,7 @@ type workerFlags struct {
 	windows    int
 	bare       bool
 	churn      byteRate
+	sample     int
 	json       string
 	cpuProfile string
 }
@@ -63,6 +64,7 @@ for the time of the run when this is root.`,
 	f.IntVar(&o.windows, "windows", defaultWindows, "windows that the time is divided into")
 	f.BoolVar(&o.bare, "bare", false, "without the rules that the profile gives the VMs' ports")
 	f.Var(&o.churn, "churn", "make garbage beside the worker, e.g. 100MB per second")
+	f.IntVar(&o.sample, "sample-every", 0, "measure the stages of one of so many turns; -1: of none; 0: as the switch does by itself")
 	f.StringVar(&o.json, "json", "", "also write the result to this file")
 	f.StringVar(&o.cpuProfile, "cpuprofile", "", "write a profile of the program while it measures, for go tool pprof")
 	must(cmd.MarkFlagRequired("profile"))
@@ -104,7 +106,7 @@ func (a *app) worker(ctx context.Context, plan *traffic.Plan, o workerFlags) (er
 	sample, runErr := worker.Run(ctx, worker.Spec{
 		Plan: plan, Poller: d.poller, Devices: d.handles, Core: o.core, Clock: dpdk.TSC, TSCHz: dpdk.TSCHz(),
 		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})), Warmup: o.warmup, Windows: o.windows,
-		Window: length / time.Duration(o.windows), Churn: int64(o.churn),
+		Window: length / time.Duration(o.windows), Churn: int64(o.churn), SampleEvery: o.sample,
 	})
 	stopProfile()
 	sample.Busy = busy()

@@ -28,6 +28,8 @@ type Driver struct {
 	taps   map[string]bool // interfaces that exist, by name
 	deeds  []string
 	before func(deed string)
+
+	turns sync.RWMutex // held by workers while they poll
 }
 
 // New makes a driver with buffers for so many packets.
@@ -161,7 +163,25 @@ func (d *Driver) NewPoller() (dataplane.Poller, error) {
 	if err := d.do("poller"); err != nil {
 		return nil, err
 	}
-	return d.net.Poller(), nil
+	return &poller{d.net.Poller(), &d.turns}, nil
+}
+
+// Hang keeps all workers from coming back from their next poll, until release is called.
+func (d *Driver) Hang() (release func()) {
+	d.turns.Lock()
+	return d.turns.Unlock
+}
+
+// poller hangs when it is told to.
+type poller struct {
+	*memport.Poller
+	turns *sync.RWMutex
+}
+
+func (p *poller) Poll() {
+	p.turns.RLock()
+	defer p.turns.RUnlock()
+	p.Poller.Poll()
 }
 
 // TSCHz implements agent.Driver.
