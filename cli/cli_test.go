@@ -72,8 +72,8 @@ func TestSample(t *testing.T) {
 
 // TestRestartBetweenSamples shows no rates, rather than wrong ones.
 func TestRestartBetweenSamples(t *testing.T) {
-	before := &sluicev1.GetStatusResponse{SampledNs: 100, Workers: []*sluicev1.Worker{{Packets: 500, BusyCycles: 50, IdleCycles: 50}}}
-	now := &sluicev1.GetStatusResponse{SampledNs: 200, Workers: []*sluicev1.Worker{{Packets: 5, BusyCycles: 5, IdleCycles: 5}, {Id: 1}}}
+	before := &sluicev1.GetStatusResponse{SampledNs: 100, Workers: []*sluicev1.Worker{{SampledNs: 99, Packets: 500, BusyCycles: 50, IdleCycles: 50}}}
+	now := &sluicev1.GetStatusResponse{SampledNs: 200, Workers: []*sluicev1.Worker{{SampledNs: 199, Packets: 5, BusyCycles: 5, IdleCycles: 5}, {Id: 1}}}
 	st := NewStatus(before, now)
 	assert.Nil(t, st.Workers[0].PacketsPerSec)
 	assert.Nil(t, st.Workers[0].BusyShare)

@@ -40,6 +40,14 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'f', 0, 64) + units[u]
 }
 
+// decimal writes a number to be compared with its neighbours: one decimal, or a prefix from a thousand on.
+func decimal(v float64) string {
+	if v >= 999.95 {
+		return short(v)
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
+}
+
 func trimZeros(s string) string { return strings.TrimRight(strings.TrimRight(s, "0"), ".") }
 
 // share writes a part of one as per cent.

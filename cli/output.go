@@ -80,6 +80,43 @@ func (p *Printer) Print(v View) error {
 	return err
 }
 
+// Control sequences of a terminal (ECMA-48; DEC private mode 7 is line wrap).
+const (
+	toTop       = "\x1b[H"
+	clearLine   = "\x1b[K"
+	clearBelow  = "\x1b[J"
+	wrapOff     = "\x1b[?7l"
+	wrapOn      = "\x1b[?7h"
+	spareHeight = 1 // the line that the cursor ends in
+)
+
+// Refresh shows a view in place of the last one on a terminal of height lines, in one write, so that nothing flickers:
+// each line is overwritten, only what is left of the old picture is cleared. What does not fit is cut, with a note.
+func (p *Printer) Refresh(v View, height int) error {
+	s := &Screen{color: p.Color}
+	v.Draw(s)
+	lines := strings.Split(strings.TrimSuffix(s.buf.String(), "\n"), "\n")
+	if room := height - spareHeight; len(lines) > room && room > 0 {
+		lines[room-1] = s.Paint(Faint, plural(len(lines)-room+1, "line")+" more; make the window taller, or use -o json")
+		lines = lines[:room]
+	}
+	_, err := io.WriteString(p.W, wrapOff+toTop+strings.Join(lines, clearLine+"\n")+clearLine+"\n"+clearBelow+wrapOn)
+	return err
+}
+
+// Height is the number of lines of the terminal that w is; 0 when it is none.
+func Height(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	_, height, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return height
+}
+
 // printYAML writes a JSON document, which is YAML already, in block style with its order of keys.
 func printYAML(w io.Writer, doc []byte) error {
 	var n yaml.Node

@@ -64,15 +64,16 @@ func NewStatus(before, now *sluicev1.GetStatusResponse) *Status {
 		was[wk.GetId()] = wk
 	}
 	for _, wk := range now.GetWorkers() {
-		st.Workers = append(st.Workers, newWorker(w, was[wk.GetId()], wk))
+		st.Workers = append(st.Workers, newWorker(was[wk.GetId()], wk))
 	}
 	return st
 }
 
-func newWorker(w window, before, now *sluicev1.Worker) Worker {
+func newWorker(before, now *sluicev1.Worker) Worker {
 	v := Worker{ID: now.GetId(), Core: now.GetCore(), State: now.GetState(), Packets: now.GetPackets(),
 		Iterations: now.GetIterations(), Flows: now.GetFlows(), Queues: []WorkerQueue{}}
 	if before != nil {
+		w := newWindow(before.GetSampledNs(), now.GetSampledNs())
 		v.PacketsPerSec = w.rate(before.GetPackets(), now.GetPackets())
 		v.BusyShare = busyShare(w.rate(before.GetBusyCycles(), now.GetBusyCycles()), w.rate(before.GetIdleCycles(), now.GetIdleCycles()))
 	}

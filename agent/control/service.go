@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -83,20 +82,7 @@ func (s *Service) GetStatus(context.Context, *sluicev1.GetStatusRequest) (*sluic
 		res.LastApplyError, res.LastApplyErrorUnixNs = last.Err.Error(), uint64(last.At.UnixNano())
 	}
 	res.Vports, res.Uplinks = uint32(len(r.Config.Vports)), uint32(len(r.Config.Uplinks))
-	stalled := s.agent.Stalled()
-	for _, w := range s.agent.Switch().Workers() {
-		m := &sluicev1.Worker{
-			Id: uint32(w.ID), Core: int32(w.Core), State: "running", Iterations: w.Iterations, Packets: w.Packets,
-			BusyCycles: w.BusyCycles, IdleCycles: w.IdleCycles, Flows: w.Flows,
-		}
-		if slices.Contains(stalled, w.ID) {
-			m.State = "stalled"
-		}
-		for _, q := range w.Queues {
-			m.Queues = append(m.Queues, &sluicev1.WorkerQueue{Port: r.PortName(q.Port), Queue: uint32(q.Queue), Flows: uint64(q.Flows)})
-		}
-		res.Workers = append(res.Workers, m)
-	}
+	res.Workers = s.workers(r, res.GetSampledNs())
 	return res, nil
 }
 

@@ -68,19 +68,27 @@ var (
 // Workers and their flow tables.
 var (
 	workerIterations = counter("sluice_worker_iterations_total", "Rounds of the worker's loop.", "worker", "core")
+	workerBusyRounds = counter("sluice_worker_busy_iterations_total", "Rounds of the worker's loop that received something.", "worker", "core")
+	workerAge        = gauge("sluice_worker_report_age_seconds", "Time since the worker told its numbers: 10 ms, unless it hangs.", "worker", "core")
+	workerSamples    = counter("sluice_worker_sampled_iterations_total", "Rounds whose stages were measured.", "worker", "core")
+	workerStage      = counter("sluice_worker_stage_cycles_total", "Cycles of the time stamp counter spent in a stage, estimated from the rounds that were measured.", "worker", "core", "stage")
 	workerPackets    = counter("sluice_worker_packets_total", "Packets that the worker received.", "worker", "core")
 	workerBusy       = counter("sluice_worker_busy_cycles_total", "Cycles of the time stamp counter spent in rounds that had packets.", "worker", "core")
 	workerIdle       = counter("sluice_worker_idle_cycles_total", "Cycles of the time stamp counter spent in rounds without packets.", "worker", "core")
 	workerFlows      = gauge("sluice_worker_flows", "Flows in the tables of the worker's queues.", "worker", "core")
 	workerLost       = counter("sluice_worker_learn_events_lost_total", "Addresses that were not learned at once because the way to the control side was full.", "worker", "core")
+	queuePackets     = counter("sluice_queue_packets_total", "Packets received by a queue.", "port", "queue", "worker")
+	queueBursts      = counter("sluice_queue_bursts_total", "Bursts that they came in, of 32 packets at most.", "port", "queue", "worker")
 	queueFlows       = gauge("sluice_queue_flows", "Flows in the tables of a receive queue.", "port", "queue", "worker")
 	queueSlots       = gauge("sluice_queue_flow_slots", "Places in the tables of a receive queue as they stand; they grow.", "port", "queue", "worker")
 	queueActions     = gauge("sluice_queue_actions", "Different fates of the flows of a receive queue.", "port", "queue", "worker")
 	queueHits        = counter("sluice_queue_flow_hits_total", "Packets of known flows.", "port", "queue", "worker")
 	queueMisses      = counter("sluice_queue_flow_misses_total", "Packets that had to be decided.", "port", "queue", "worker")
+	queueInserted    = counter("sluice_queue_flows_inserted_total", "New flows that found a place in the tables.", "port", "queue", "worker")
 	queueEvictions   = counter("sluice_queue_flow_evictions_total", "Flows that made place for others.", "port", "queue", "worker")
 	queueExpired     = counter("sluice_queue_flows_expired_total", "Flows that were forgotten because they saw no packet.", "port", "queue", "worker")
 	queueRefused     = counter("sluice_queue_flows_refused_total", "Flows that found no place; their packets are decided one by one.", "port", "queue", "worker")
+	queueStage       = counter("sluice_queue_stage_cycles_total", "Cycles of the time stamp counter spent in a stage, estimated from the bursts that were measured.", "port", "queue", "worker", "stage")
 )
 
 // The switch's knowledge, the configuration and the program.
@@ -202,7 +210,8 @@ func collectDevice(o out, p *agent.PortStatus, kind string) {
 }
 
 func collectWorkers(o out, r *agent.Running, workers []dataplane.WorkerStatus) {
-	for _, w := range workers {
+	for i := range workers {
+		w := &workers[i]
 		id, core := strconv.Itoa(w.ID), strconv.Itoa(w.Core)
 		o.count(workerIterations, w.Iterations, id, core)
 		o.count(workerPackets, w.Packets, id, core)
@@ -210,23 +219,38 @@ func collectWorkers(o out, r *agent.Running, workers []dataplane.WorkerStatus) {
 		o.count(workerIdle, w.IdleCycles, id, core)
 		o.count(workerFlows, w.Flows, id, core)
 		o.count(workerLost, w.LearnLost, id, core)
-		for _, q := range w.Queues {
-			if name := r.PortName(q.Port); name != "" {
-				collectQueue(o, &q, name, strconv.Itoa(int(q.Queue)), id)
+		o.count(workerBusyRounds, w.BusyIterations, id, core)
+		o.put(workerAge, w.Age.Seconds(), id, core)
+		o.count(workerSamples, w.Sample.Samples, id, core)
+		for stage, cycles := range w.Sample.Cycles {
+			o.count(workerStage, cycles, id, core, dataplane.Stage(stage).String())
+		}
+		for i := range w.Queues {
+			if name := r.PortName(w.Queues[i].Port); name != "" {
+				collectQueue(o, &w.Queues[i], name, strconv.Itoa(int(w.Queues[i].Queue)), id)
 			}
 		}
 	}
 }
 
-func collectQueue(o out, q *dataplane.QueueStatus, labels ...string) {
-	o.put(queueFlows, float64(q.Flows), labels...)
-	o.put(queueSlots, float64(q.Slots), labels...)
-	o.put(queueActions, float64(q.Actions), labels...)
+func collectQueue(o out, q *dataplane.QueueStatus, port, queue, worker string) {
+	labels := []string{port, queue, worker}
+	o.count(queuePackets, q.Packets, labels...)
+	o.count(queueBursts, q.Bursts, labels...)
+	o.count(queueFlows, q.Flows, labels...)
+	o.count(queueSlots, q.Slots, labels...)
+	o.count(queueActions, q.Actions, labels...)
 	o.count(queueHits, q.Hits, labels...)
 	o.count(queueMisses, q.Misses, labels...)
+	o.count(queueInserted, q.Inserted, labels...)
 	o.count(queueEvictions, q.Evictions, labels...)
 	o.count(queueExpired, q.Expired, labels...)
 	o.count(queueRefused, q.Refused, labels...)
+	for _, stage := range dataplane.Stages() {
+		if stage.OfQueue() {
+			o.count(queueStage, q.Sample.Cycles[stage], port, queue, worker, stage.String())
+		}
+	}
 }
 
 func (c *Collector) collectKnowledge(o out, r *agent.Running) {

@@ -148,6 +148,28 @@ func TestScrape(t *testing.T) {
 	require.Zero(t, value(t, e.scrape(t), "sluice_config_last_apply_success"))
 }
 
+// TestScrapeOfAWorkerThatHangs: what is asked when something is wrong answers then too.
+func TestScrapeOfAWorkerThatHangs(t *testing.T) {
+	e := serve(t)
+	require.NoError(t, e.agent.Start(t.Context()))
+	e.driver.Port("vm1").Inject(0, frames.Ping("00:15:5d:00:01:05", "00:15:5d:00:01:07", "10.0.0.5", "10.0.0.7", 1, 2))
+	_, err := e.driver.Port("up0").WaitSent(1, 20*time.Second)
+	require.NoError(t, err)
+	e.agent.Switch().Quiesce()
+	release := e.driver.Hang()
+	defer release()
+	before := e.scrape(t)
+	require.EqualValues(t, 1, value(t, before, "sluice_queue_packets_total", "port=vm1"))
+	require.EqualValues(t, 1, value(t, before, "sluice_queue_flows_inserted_total", "port=vm1"))
+	require.Positive(t, value(t, before, "sluice_worker_busy_iterations_total"))
+	value(t, before, "sluice_worker_stage_cycles_total", "stage=poll")
+	value(t, before, "sluice_queue_stage_cycles_total", "port=vm1", "stage=lookup")
+	time.Sleep(50 * time.Millisecond)
+	after := e.scrape(t)
+	require.Greater(t, value(t, after, "sluice_worker_report_age_seconds"), 0.05)
+	require.Equal(t, value(t, before, "sluice_worker_iterations_total"), value(t, after, "sluice_worker_iterations_total"))
+}
+
 func TestProbes(t *testing.T) {
 	e := serve(t)
 	code, body := e.get(t, "/readyz")

@@ -122,7 +122,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("config", a.checkCommand(), a.diffCommand(), a.applyCommand(), a.configCommand())
-	add("look", a.statusCommand(), a.vportCommand(), a.uplinkCommand(), a.recordCommand(), a.neighbourCommand(), a.learnedCommand(),
+	add("look", a.statusCommand(), a.topCommand(), a.vportCommand(), a.uplinkCommand(), a.recordCommand(), a.neighbourCommand(), a.learnedCommand(),
 		a.nexthopCommand(), a.dropsCommand())
 	add("host", a.doctorCommand(), a.nicCommand(), a.demoCommand())
 	root.AddCommand(a.versionCommand())
@@ -267,10 +267,7 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s has no command %q%s", cmd.CommandPath(), args[0], meant)
 }
 
-const (
-	clearScreen = "\x1b[H\x1b[2J"
-	watchFlag   = "watch"
-)
+const watchFlag = "watch"
 
 // withRates gives a command the flags of show.
 func withRates(cmd *cobra.Command) *cobra.Command {
@@ -289,7 +286,13 @@ func show[T any](cmd *cobra.Command, a *app, ask func(context.Context) (*T, erro
 	if watch && interval == 0 {
 		return cli.Usage(errors.New("--watch needs an interval above 0; leave out --interval 0"))
 	}
-	ctx := cmd.Context()
+	return sampleAndShow(cmd.Context(), a, watch, ask, view)
+}
+
+// sampleAndShow prints a window, or with watch each that follows, until interrupted.
+func sampleAndShow[T any](ctx context.Context, a *app, watch bool, ask func(context.Context) (*T, error), view func(before, now *T) (cli.View, error)) error {
+	interval := a.settings.GetDuration(keyInterval)
+	inPlace := watch && a.printer.Format == cli.FormatTable && cli.IsTerminal(a.out)
 	before, now, err := cli.Sample(ctx, interval, ask)
 	for {
 		if watch && errors.Is(err, context.Canceled) {
@@ -298,14 +301,16 @@ func show[T any](cmd *cobra.Command, a *app, ask func(context.Context) (*T, erro
 		if err != nil {
 			return err
 		}
-		if watch && a.printer.Format == cli.FormatTable && cli.IsTerminal(a.out) {
-			fmt.Fprint(a.out, clearScreen)
-		}
 		v, err := view(before, now)
 		if err != nil {
 			return err
 		}
-		if err := a.printer.Print(v); err != nil || !watch {
+		if inPlace {
+			err = a.printer.Refresh(v, cli.Height(a.out))
+		} else {
+			err = a.printer.Print(v)
+		}
+		if err != nil || !watch {
 			return err
 		}
 		before = now

@@ -53,11 +53,31 @@ func (d *daemon) GetStatus(context.Context, *sluicev1.GetStatusRequest) (*sluice
 		Revision: 3, ConfigFile: "/etc/sluice/host.yaml", ConfigHash: "9f86d081884c7d65", AppliedUnixNs: 1_700_000_000 * second,
 		LastApplyError: "uplink up1: no such interface", Vports: 2, Uplinks: 1, Version: "v1.2.3",
 		Workers: []*sluicev1.Worker{
-			{Id: 0, Core: 1, State: "running", Iterations: n * 9_000_000, Packets: n * 1_234_567, BusyCycles: n * 3, IdleCycles: n * 1, Flows: 42,
-				Queues: []*sluicev1.WorkerQueue{{Port: "up0", Flows: 40}, {Port: "red-vm1", Flows: 2}}},
-			{Id: 1, Core: -1, State: "idle", Iterations: n},
+			{Id: 0, Core: 1, State: "running", Iterations: n * 9_000_000, Packets: n * 1_200_000, BusyCycles: n * 90_000_000, IdleCycles: n * 30_000_000, Flows: 42,
+				SampledNs: n*second - 10_000_000, BusyIterations: n * 50_000, Stages: stages(n*19_200, "poll", 27, "parse", 9, "execute", 38.5),
+				Queues: []*sluicev1.WorkerQueue{
+					{Port: "red-vm1", Flows: 2, SampledNs: n * second, Bursts: n * 1000, Packets: n * 8000, Hits: n * 7000, Misses: n * 1000,
+						NewFlows: n * 900, Evictions: n * 5, Refused: n * 90, Stages: stages(n*128, "parse", 12, "execute", 40)},
+					{Port: "up0", Flows: 40, SampledNs: n * second, Bursts: n * 49_000, Packets: n * 1_192_000, Hits: n * 1_192_000, Stages: stages(0, "parse", 0, "execute", 0)}}},
+			{Id: 1, Core: -1, State: "stalled", Iterations: 77, SampledNs: 1}, // it has told nothing since its start
 		},
 	}, nil
+}
+
+// stages are the measured costs of so many packets, given as stage and cycles per packet in turn.
+func stages(packets uint64, costs ...any) *sluicev1.StageSample {
+	s := &sluicev1.StageSample{Samples: packets / 24, Packets: packets}
+	for i := 0; i < len(costs); i += 2 {
+		var perPacket float64
+		switch cost := costs[i+1].(type) {
+		case int:
+			perPacket = float64(cost)
+		case float64:
+			perPacket = cost
+		}
+		s.Stages = append(s.Stages, &sluicev1.StageCycles{Stage: costs[i].(string), Cycles: uint64(perPacket * float64(packets))})
+	}
+	return s
 }
 
 func (d *daemon) Apply(_ context.Context, r *sluicev1.ApplyRequest) (*sluicev1.ApplyResponse, error) {

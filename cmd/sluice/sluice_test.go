@@ -75,8 +75,10 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		"apply":         {[]string{"apply", changedFile}, 0, []string{"1 added, 1 modified, 1 removed, revision 4 runs"}, "applied", true},
 		"apply bad":     {[]string{"apply", badFile}, 1, []string{badFile + ":3: error: uplink up0:"}, "ok", false},
 		"config show":   {[]string{"config", "show"}, 0, []string{"host: {name: host-a}\n"}, "revision", 3.0},
-		"status":        {[]string{"status", "--interval", "1ms"}, 0, []string{"state       ready", "v1.2.3, pid 4711, up 2h1m", "/etc/sluice/host.yaml (revision 3, 9f86d081884c)", "uplink up1: no such interface", "75.0%", "1.23M", "up0/0 red-vm1/0", "any"}, "workers.0.busyShare", 0.75},
+		"status":        {[]string{"status", "--interval", "1ms"}, 0, []string{"state       ready", "v1.2.3, pid 4711, up 2h1m", "/etc/sluice/host.yaml (revision 3, 9f86d081884c)", "uplink up1: no such interface", "75.0%", "1.2M", "red-vm1/0 up0/0", "any"}, "workers.0.busyShare", 0.75},
 		"status once":   {[]string{"status", "--interval", "0"}, 0, []string{"     -"}, "windowSeconds", 0.0},
+		"top":           {[]string{"top", "--interval", "1ms"}, 0, []string{"host-a: 2 workers, 2 receive queues, over 1s", "silent for 2s", "75.0", "38.5"}, "workers.0.stages.execute", 38.5},
+		"top, a queue":  {[]string{"top", "--once", "--interval", "1ms"}, 0, []string{"PORT", "87.5%", "8k"}, "queues.1.newFlowsPerSec", 900.0},
 		"vport list":    {[]string{"vport", "list", "--interval", "1ms"}, 0, []string{"red/red-web (VSID 6001)", "up0 VLAN 100", "1k", "1M", "2k", "down"}, "vports.1.rates.rxBitsPerSec", 1e6},
 		"vport totals":  {[]string{"vport", "list", "--interval", "0"}, 0, []string{"RX PACKETS", "1,000", "125,000"}, "vports.1.counters.rxPackets", nil},
 		"vport show":    {[]string{"vport", "show", "red-vm1", "--interval", "1ms"}, 0, []string{"interface  red-vm1 in namespace red-vm1", "2,000 received + 10 created = 1,980 sent + 10 consumed + 20 dropped + 0 queued", "adds up", "source-spoof", "no counts of the device itself: a tap counts nothing"}, "vsid", 6001.0},
@@ -204,11 +206,12 @@ func TestExitCodes(t *testing.T) {
 		"no time for an answer":  {[]string{"status", "--timeout", "0"}, 2, "timeout 0: no daemon answers in no time"},
 		"no address":             {[]string{"nexthop", "--vsid", "6001", "--from", "10.0.0.1", "--to", "vm"}, 2, `--to "vm": this is no IP address`},
 		"negative interval":      {[]string{"status", "--interval", "-1s"}, 2, `interval "-1s": this is no length of time`},
+		"top without interval":   {[]string{"top", "--interval", "0", "--socket", socket}, 2, "top needs an interval above 0"},
 		"watch without interval": {[]string{"drops", "--watch", "--interval", "0", "--socket", socket}, 2, "--watch needs an interval above 0"},
 		"bad grouping":           {[]string{"drops", "--by", "colour", "--socket", socket}, 2, `--by "colour": rows can be merged by port or by reason`},
 		"demo kept and ended":    {[]string{"demo", "--keep", "--down"}, 2, "[down keep]"},
 	}
-	for _, command := range []string{"status", "diff FILE", "apply FILE", "config show", "vport list", "vport show x", "uplink list", "uplink show x",
+	for _, command := range []string{"status", "top", "diff FILE", "apply FILE", "config show", "vport list", "vport show x", "uplink list", "uplink show x",
 		"record list", "neighbour list", "learned list", "drops", "nexthop --vsid 6001 --from 10.0.0.1 --to 10.0.0.2"} {
 		args := append(strings.Fields(strings.Replace(command, "FILE", file(t, good), 1)), "--socket", none)
 		tests["unreachable: "+command] = struct {

@@ -334,19 +334,23 @@ func (x *GetStatusResponse) GetVersion() string {
 	return ""
 }
 
+// Worker is one of the daemon's, as it has last told of itself: every 10 ms, unless it hangs.
 type Worker struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Core          int32                  `protobuf:"varint,2,opt,name=core,proto3" json:"core,omitempty"`  // -1: not pinned
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // "running", "idle", "stopped"
-	Iterations    uint64                 `protobuf:"varint,4,opt,name=iterations,proto3" json:"iterations,omitempty"`
-	Packets       uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
-	BusyCycles    uint64                 `protobuf:"varint,6,opt,name=busy_cycles,json=busyCycles,proto3" json:"busy_cycles,omitempty"` // busy share = busy / (busy + idle), over a window
-	IdleCycles    uint64                 `protobuf:"varint,7,opt,name=idle_cycles,json=idleCycles,proto3" json:"idle_cycles,omitempty"`
-	Flows         uint64                 `protobuf:"varint,8,opt,name=flows,proto3" json:"flows,omitempty"` // in the tables of its queues, now
-	Queues        []*WorkerQueue         `protobuf:"bytes,9,rep,name=queues,proto3" json:"queues,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Core           int32                  `protobuf:"varint,2,opt,name=core,proto3" json:"core,omitempty"`  // -1: not pinned
+	State          string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // "running", "stalled"
+	Iterations     uint64                 `protobuf:"varint,4,opt,name=iterations,proto3" json:"iterations,omitempty"`
+	Packets        uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
+	BusyCycles     uint64                 `protobuf:"varint,6,opt,name=busy_cycles,json=busyCycles,proto3" json:"busy_cycles,omitempty"` // busy share = busy / (busy + idle), over a window
+	IdleCycles     uint64                 `protobuf:"varint,7,opt,name=idle_cycles,json=idleCycles,proto3" json:"idle_cycles,omitempty"`
+	Flows          uint64                 `protobuf:"varint,8,opt,name=flows,proto3" json:"flows,omitempty"` // in the tables of its queues, now
+	Queues         []*WorkerQueue         `protobuf:"bytes,9,rep,name=queues,proto3" json:"queues,omitempty"`
+	SampledNs      uint64                 `protobuf:"varint,10,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`                // when it told this, on the clock of the answer's sampled_ns
+	BusyIterations uint64                 `protobuf:"varint,11,opt,name=busy_iterations,json=busyIterations,proto3" json:"busy_iterations,omitempty"` // that received something
+	Stages         *StageSample           `protobuf:"bytes,12,opt,name=stages,proto3" json:"stages,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Worker) Reset() {
@@ -442,11 +446,43 @@ func (x *Worker) GetQueues() []*WorkerQueue {
 	return nil
 }
 
+func (x *Worker) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+func (x *Worker) GetBusyIterations() uint64 {
+	if x != nil {
+		return x.BusyIterations
+	}
+	return 0
+}
+
+func (x *Worker) GetStages() *StageSample {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// WorkerQueue is a receive queue with its flow tables.
 type WorkerQueue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"` // name of the uplink or vport
 	Queue         uint32                 `protobuf:"varint,2,opt,name=queue,proto3" json:"queue,omitempty"`
 	Flows         uint64                 `protobuf:"varint,3,opt,name=flows,proto3" json:"flows,omitempty"`
+	SampledNs     uint64                 `protobuf:"varint,4,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"` // of more than 64 queues each is told in turn, every 10 ms
+	Bursts        uint64                 `protobuf:"varint,5,opt,name=bursts,proto3" json:"bursts,omitempty"`
+	Packets       uint64                 `protobuf:"varint,6,opt,name=packets,proto3" json:"packets,omitempty"`
+	Hits          uint64                 `protobuf:"varint,7,opt,name=hits,proto3" json:"hits,omitempty"`     // packets of known flows
+	Misses        uint64                 `protobuf:"varint,8,opt,name=misses,proto3" json:"misses,omitempty"` // packets that had to be decided
+	NewFlows      uint64                 `protobuf:"varint,9,opt,name=new_flows,json=newFlows,proto3" json:"new_flows,omitempty"`
+	Evictions     uint64                 `protobuf:"varint,10,opt,name=evictions,proto3" json:"evictions,omitempty"` // flows that made place for others
+	Expired       uint64                 `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"`     // flows that were forgotten because they saw no packet
+	Refused       uint64                 `protobuf:"varint,12,opt,name=refused,proto3" json:"refused,omitempty"`     // flows that found no place
+	Stages        *StageSample           `protobuf:"bytes,13,opt,name=stages,proto3" json:"stages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +538,190 @@ func (x *WorkerQueue) GetFlows() uint64 {
 	return 0
 }
 
+func (x *WorkerQueue) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetBursts() uint64 {
+	if x != nil {
+		return x.Bursts
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetHits() uint64 {
+	if x != nil {
+		return x.Hits
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetMisses() uint64 {
+	if x != nil {
+		return x.Misses
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetNewFlows() uint64 {
+	if x != nil {
+		return x.NewFlows
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetEvictions() uint64 {
+	if x != nil {
+		return x.Evictions
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetExpired() uint64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *WorkerQueue) GetStages() *StageSample {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// StageSample is what the stages have cost, estimated from some of the loop iterations that received something. Cycles per
+// packet of a stage are the growth of its cycles divided by that of packets.
+type StageSample struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Samples       uint64                 `protobuf:"varint,1,opt,name=samples,proto3" json:"samples,omitempty"` // iterations of a worker, bursts of a queue
+	Packets       uint64                 `protobuf:"varint,2,opt,name=packets,proto3" json:"packets,omitempty"` // that they stand for
+	Stages        []*StageCycles         `protobuf:"bytes,3,rep,name=stages,proto3" json:"stages,omitempty"`    // in the order in which a packet meets them; of a queue only those that are its own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageSample) Reset() {
+	*x = StageSample{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageSample) ProtoMessage() {}
+
+func (x *StageSample) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageSample.ProtoReflect.Descriptor instead.
+func (*StageSample) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StageSample) GetSamples() uint64 {
+	if x != nil {
+		return x.Samples
+	}
+	return 0
+}
+
+func (x *StageSample) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *StageSample) GetStages() []*StageCycles {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+type StageCycles struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"` // "poll", "parse", "lookup", "execute", "new-flows", "other", "stalled"
+	Cycles        uint64                 `protobuf:"varint,2,opt,name=cycles,proto3" json:"cycles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageCycles) Reset() {
+	*x = StageCycles{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageCycles) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageCycles) ProtoMessage() {}
+
+func (x *StageCycles) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageCycles.ProtoReflect.Descriptor instead.
+func (*StageCycles) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StageCycles) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *StageCycles) GetCycles() uint64 {
+	if x != nil {
+		return x.Cycles
+	}
+	return 0
+}
+
 type ApplyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Yaml          []byte                 `protobuf:"bytes,1,opt,name=yaml,proto3" json:"yaml,omitempty"`
@@ -513,7 +733,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[6]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +745,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[6]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +758,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{6}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyRequest) GetYaml() []byte {
@@ -574,7 +794,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[7]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +806,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[7]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +819,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{7}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApplyResponse) GetChanges() []*Change {
@@ -643,7 +863,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[8]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +875,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[8]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +888,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{8}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Change) GetOp() string {
@@ -714,7 +934,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[9]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +946,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[9]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +959,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{9}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Problem) GetFile() string {
@@ -794,7 +1014,7 @@ type Problems struct {
 
 func (x *Problems) Reset() {
 	*x = Problems{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[10]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1026,7 @@ func (x *Problems) String() string {
 func (*Problems) ProtoMessage() {}
 
 func (x *Problems) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[10]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1039,7 @@ func (x *Problems) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problems.ProtoReflect.Descriptor instead.
 func (*Problems) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{10}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Problems) GetProblems() []*Problem {
@@ -837,7 +1057,7 @@ type GetConfigRequest struct {
 
 func (x *GetConfigRequest) Reset() {
 	*x = GetConfigRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[11]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1069,7 @@ func (x *GetConfigRequest) String() string {
 func (*GetConfigRequest) ProtoMessage() {}
 
 func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[11]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1082,7 @@ func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{11}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{13}
 }
 
 type GetConfigResponse struct {
@@ -877,7 +1097,7 @@ type GetConfigResponse struct {
 
 func (x *GetConfigResponse) Reset() {
 	*x = GetConfigResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[12]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1109,7 @@ func (x *GetConfigResponse) String() string {
 func (*GetConfigResponse) ProtoMessage() {}
 
 func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[12]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1122,7 @@ func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
 func (*GetConfigResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{12}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetConfigResponse) GetYaml() []byte {
@@ -953,7 +1173,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[13]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1185,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[13]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1198,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{13}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Counters) GetRxPackets() uint64 {
@@ -1062,7 +1282,7 @@ type DropCount struct {
 
 func (x *DropCount) Reset() {
 	*x = DropCount{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[14]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1294,7 @@ func (x *DropCount) String() string {
 func (*DropCount) ProtoMessage() {}
 
 func (x *DropCount) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[14]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1307,7 @@ func (x *DropCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropCount.ProtoReflect.Descriptor instead.
 func (*DropCount) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{14}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DropCount) GetReason() string {
@@ -1128,7 +1348,7 @@ type DeviceStats struct {
 
 func (x *DeviceStats) Reset() {
 	*x = DeviceStats{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[15]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1360,7 @@ func (x *DeviceStats) String() string {
 func (*DeviceStats) ProtoMessage() {}
 
 func (x *DeviceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[15]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1373,7 @@ func (x *DeviceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceStats.ProtoReflect.Descriptor instead.
 func (*DeviceStats) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{15}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeviceStats) GetRxPackets() uint64 {
@@ -1231,7 +1451,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[16]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1463,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[16]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1476,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{16}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Device) GetDriver() string {
@@ -1338,7 +1558,7 @@ type ListVportsRequest struct {
 
 func (x *ListVportsRequest) Reset() {
 	*x = ListVportsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[17]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1570,7 @@ func (x *ListVportsRequest) String() string {
 func (*ListVportsRequest) ProtoMessage() {}
 
 func (x *ListVportsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[17]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1583,7 @@ func (x *ListVportsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVportsRequest.ProtoReflect.Descriptor instead.
 func (*ListVportsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{17}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListVportsRequest) GetName() string {
@@ -1383,7 +1603,7 @@ type ListVportsResponse struct {
 
 func (x *ListVportsResponse) Reset() {
 	*x = ListVportsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[18]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1615,7 @@ func (x *ListVportsResponse) String() string {
 func (*ListVportsResponse) ProtoMessage() {}
 
 func (x *ListVportsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[18]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1628,7 @@ func (x *ListVportsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVportsResponse.ProtoReflect.Descriptor instead.
 func (*ListVportsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{18}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListVportsResponse) GetSampledNs() uint64 {
@@ -1447,7 +1667,7 @@ type Vport struct {
 
 func (x *Vport) Reset() {
 	*x = Vport{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[19]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1679,7 @@ func (x *Vport) String() string {
 func (*Vport) ProtoMessage() {}
 
 func (x *Vport) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[19]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1692,7 @@ func (x *Vport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vport.ProtoReflect.Descriptor instead.
 func (*Vport) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{19}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Vport) GetName() string {
@@ -1582,7 +1802,7 @@ type ListUplinksRequest struct {
 
 func (x *ListUplinksRequest) Reset() {
 	*x = ListUplinksRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[20]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1814,7 @@ func (x *ListUplinksRequest) String() string {
 func (*ListUplinksRequest) ProtoMessage() {}
 
 func (x *ListUplinksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[20]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1827,7 @@ func (x *ListUplinksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUplinksRequest.ProtoReflect.Descriptor instead.
 func (*ListUplinksRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{20}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListUplinksRequest) GetName() string {
@@ -1627,7 +1847,7 @@ type ListUplinksResponse struct {
 
 func (x *ListUplinksResponse) Reset() {
 	*x = ListUplinksResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[21]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1859,7 @@ func (x *ListUplinksResponse) String() string {
 func (*ListUplinksResponse) ProtoMessage() {}
 
 func (x *ListUplinksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[21]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1872,7 @@ func (x *ListUplinksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUplinksResponse.ProtoReflect.Descriptor instead.
 func (*ListUplinksResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{21}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListUplinksResponse) GetSampledNs() uint64 {
@@ -1685,7 +1905,7 @@ type Uplink struct {
 
 func (x *Uplink) Reset() {
 	*x = Uplink{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[22]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1917,7 @@ func (x *Uplink) String() string {
 func (*Uplink) ProtoMessage() {}
 
 func (x *Uplink) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[22]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1930,7 @@ func (x *Uplink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uplink.ProtoReflect.Descriptor instead.
 func (*Uplink) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{22}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Uplink) GetName() string {
@@ -1779,7 +1999,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[23]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1791,7 +2011,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[23]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1804,7 +2024,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{23}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRecordsRequest) GetSubnet() string {
@@ -1830,7 +2050,7 @@ type ListRecordsResponse struct {
 
 func (x *ListRecordsResponse) Reset() {
 	*x = ListRecordsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[24]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +2062,7 @@ func (x *ListRecordsResponse) String() string {
 func (*ListRecordsResponse) ProtoMessage() {}
 
 func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[24]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2075,7 @@ func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{24}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRecordsResponse) GetRecords() []*Record {
@@ -1882,7 +2102,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2114,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2127,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{25}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Record) GetNetwork() string {
@@ -1981,7 +2201,7 @@ type ListNeighboursRequest struct {
 
 func (x *ListNeighboursRequest) Reset() {
 	*x = ListNeighboursRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2213,7 @@ func (x *ListNeighboursRequest) String() string {
 func (*ListNeighboursRequest) ProtoMessage() {}
 
 func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2226,7 @@ func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighboursRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{26}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{28}
 }
 
 type ListNeighboursResponse struct {
@@ -2018,7 +2238,7 @@ type ListNeighboursResponse struct {
 
 func (x *ListNeighboursResponse) Reset() {
 	*x = ListNeighboursResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2250,7 @@ func (x *ListNeighboursResponse) String() string {
 func (*ListNeighboursResponse) ProtoMessage() {}
 
 func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2263,7 @@ func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighboursResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{27}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListNeighboursResponse) GetNeighbours() []*Neighbour {
@@ -2066,7 +2286,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2298,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2311,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{28}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Neighbour) GetUplink() string {
@@ -2137,7 +2357,7 @@ type ListLearnedRequest struct {
 
 func (x *ListLearnedRequest) Reset() {
 	*x = ListLearnedRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2369,7 @@ func (x *ListLearnedRequest) String() string {
 func (*ListLearnedRequest) ProtoMessage() {}
 
 func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2382,7 @@ func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedRequest.ProtoReflect.Descriptor instead.
 func (*ListLearnedRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{29}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{31}
 }
 
 type ListLearnedResponse struct {
@@ -2174,7 +2394,7 @@ type ListLearnedResponse struct {
 
 func (x *ListLearnedResponse) Reset() {
 	*x = ListLearnedResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2406,7 @@ func (x *ListLearnedResponse) String() string {
 func (*ListLearnedResponse) ProtoMessage() {}
 
 func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2419,7 @@ func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedResponse.ProtoReflect.Descriptor instead.
 func (*ListLearnedResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{30}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListLearnedResponse) GetLearned() []*LearnedMac {
@@ -2221,7 +2441,7 @@ type LearnedMac struct {
 
 func (x *LearnedMac) Reset() {
 	*x = LearnedMac{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +2453,7 @@ func (x *LearnedMac) String() string {
 func (*LearnedMac) ProtoMessage() {}
 
 func (x *LearnedMac) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2246,7 +2466,7 @@ func (x *LearnedMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedMac.ProtoReflect.Descriptor instead.
 func (*LearnedMac) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{31}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LearnedMac) GetBridge() string {
@@ -2286,7 +2506,7 @@ type ListDropsRequest struct {
 
 func (x *ListDropsRequest) Reset() {
 	*x = ListDropsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2518,7 @@ func (x *ListDropsRequest) String() string {
 func (*ListDropsRequest) ProtoMessage() {}
 
 func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2531,7 @@ func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsRequest.ProtoReflect.Descriptor instead.
 func (*ListDropsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{32}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListDropsRequest) GetPort() string {
@@ -2331,7 +2551,7 @@ type ListDropsResponse struct {
 
 func (x *ListDropsResponse) Reset() {
 	*x = ListDropsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +2563,7 @@ func (x *ListDropsResponse) String() string {
 func (*ListDropsResponse) ProtoMessage() {}
 
 func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2356,7 +2576,7 @@ func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsResponse.ProtoReflect.Descriptor instead.
 func (*ListDropsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListDropsResponse) GetSampledNs() uint64 {
@@ -2386,7 +2606,7 @@ type Drop struct {
 
 func (x *Drop) Reset() {
 	*x = Drop{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2398,7 +2618,7 @@ func (x *Drop) String() string {
 func (*Drop) ProtoMessage() {}
 
 func (x *Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2411,7 +2631,7 @@ func (x *Drop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drop.ProtoReflect.Descriptor instead.
 func (*Drop) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Drop) GetPort() string {
@@ -2461,7 +2681,7 @@ type NextHopRequest struct {
 
 func (x *NextHopRequest) Reset() {
 	*x = NextHopRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2693,7 @@ func (x *NextHopRequest) String() string {
 func (*NextHopRequest) ProtoMessage() {}
 
 func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2706,7 @@ func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopRequest.ProtoReflect.Descriptor instead.
 func (*NextHopRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *NextHopRequest) GetVsid() uint32 {
@@ -2536,7 +2756,7 @@ type NextHopResponse struct {
 
 func (x *NextHopResponse) Reset() {
 	*x = NextHopResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2768,7 @@ func (x *NextHopResponse) String() string {
 func (*NextHopResponse) ProtoMessage() {}
 
 func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2781,7 @@ func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopResponse.ProtoReflect.Descriptor instead.
 func (*NextHopResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *NextHopResponse) GetVerdict() string {
@@ -2674,7 +2894,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x06vports\x18\r \x01(\rR\x06vports\x12\x18\n" +
 	"\auplinks\x18\x0e \x01(\rR\auplinks\x12+\n" +
 	"\aworkers\x18\x0f \x03(\v2\x11.sluice.v1.WorkerR\aworkers\x12\x18\n" +
-	"\aversion\x18\x10 \x01(\tR\aversion\"\x84\x02\n" +
+	"\aversion\x18\x10 \x01(\tR\aversion\"\xfc\x02\n" +
 	"\x06Worker\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04core\x18\x02 \x01(\x05R\x04core\x12\x14\n" +
@@ -2688,11 +2908,35 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\vidle_cycles\x18\a \x01(\x04R\n" +
 	"idleCycles\x12\x14\n" +
 	"\x05flows\x18\b \x01(\x04R\x05flows\x12.\n" +
-	"\x06queues\x18\t \x03(\v2\x16.sluice.v1.WorkerQueueR\x06queues\"M\n" +
+	"\x06queues\x18\t \x03(\v2\x16.sluice.v1.WorkerQueueR\x06queues\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\n" +
+	" \x01(\x04R\tsampledNs\x12'\n" +
+	"\x0fbusy_iterations\x18\v \x01(\x04R\x0ebusyIterations\x12.\n" +
+	"\x06stages\x18\f \x01(\v2\x16.sluice.v1.StageSampleR\x06stages\"\xe9\x02\n" +
 	"\vWorkerQueue\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\x12\x14\n" +
 	"\x05queue\x18\x02 \x01(\rR\x05queue\x12\x14\n" +
-	"\x05flows\x18\x03 \x01(\x04R\x05flows\"O\n" +
+	"\x05flows\x18\x03 \x01(\x04R\x05flows\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\x04 \x01(\x04R\tsampledNs\x12\x16\n" +
+	"\x06bursts\x18\x05 \x01(\x04R\x06bursts\x12\x18\n" +
+	"\apackets\x18\x06 \x01(\x04R\apackets\x12\x12\n" +
+	"\x04hits\x18\a \x01(\x04R\x04hits\x12\x16\n" +
+	"\x06misses\x18\b \x01(\x04R\x06misses\x12\x1b\n" +
+	"\tnew_flows\x18\t \x01(\x04R\bnewFlows\x12\x1c\n" +
+	"\tevictions\x18\n" +
+	" \x01(\x04R\tevictions\x12\x18\n" +
+	"\aexpired\x18\v \x01(\x04R\aexpired\x12\x18\n" +
+	"\arefused\x18\f \x01(\x04R\arefused\x12.\n" +
+	"\x06stages\x18\r \x01(\v2\x16.sluice.v1.StageSampleR\x06stages\"q\n" +
+	"\vStageSample\x12\x18\n" +
+	"\asamples\x18\x01 \x01(\x04R\asamples\x12\x18\n" +
+	"\apackets\x18\x02 \x01(\x04R\apackets\x12.\n" +
+	"\x06stages\x18\x03 \x03(\v2\x16.sluice.v1.StageCyclesR\x06stages\";\n" +
+	"\vStageCycles\x12\x14\n" +
+	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
+	"\x06cycles\x18\x02 \x01(\x04R\x06cycles\"O\n" +
 	"\fApplyRequest\x12\x12\n" +
 	"\x04yaml\x18\x01 \x01(\fR\x04yaml\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x17\n" +
@@ -2898,7 +3142,7 @@ func file_sluice_v1_sluice_proto_rawDescGZIP() []byte {
 	return file_sluice_v1_sluice_proto_rawDescData
 }
 
-var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*GetVersionRequest)(nil),      // 0: sluice.v1.GetVersionRequest
 	(*GetVersionResponse)(nil),     // 1: sluice.v1.GetVersionResponse
@@ -2906,83 +3150,88 @@ var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*GetStatusResponse)(nil),      // 3: sluice.v1.GetStatusResponse
 	(*Worker)(nil),                 // 4: sluice.v1.Worker
 	(*WorkerQueue)(nil),            // 5: sluice.v1.WorkerQueue
-	(*ApplyRequest)(nil),           // 6: sluice.v1.ApplyRequest
-	(*ApplyResponse)(nil),          // 7: sluice.v1.ApplyResponse
-	(*Change)(nil),                 // 8: sluice.v1.Change
-	(*Problem)(nil),                // 9: sluice.v1.Problem
-	(*Problems)(nil),               // 10: sluice.v1.Problems
-	(*GetConfigRequest)(nil),       // 11: sluice.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),      // 12: sluice.v1.GetConfigResponse
-	(*Counters)(nil),               // 13: sluice.v1.Counters
-	(*DropCount)(nil),              // 14: sluice.v1.DropCount
-	(*DeviceStats)(nil),            // 15: sluice.v1.DeviceStats
-	(*Device)(nil),                 // 16: sluice.v1.Device
-	(*ListVportsRequest)(nil),      // 17: sluice.v1.ListVportsRequest
-	(*ListVportsResponse)(nil),     // 18: sluice.v1.ListVportsResponse
-	(*Vport)(nil),                  // 19: sluice.v1.Vport
-	(*ListUplinksRequest)(nil),     // 20: sluice.v1.ListUplinksRequest
-	(*ListUplinksResponse)(nil),    // 21: sluice.v1.ListUplinksResponse
-	(*Uplink)(nil),                 // 22: sluice.v1.Uplink
-	(*ListRecordsRequest)(nil),     // 23: sluice.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),    // 24: sluice.v1.ListRecordsResponse
-	(*Record)(nil),                 // 25: sluice.v1.Record
-	(*ListNeighboursRequest)(nil),  // 26: sluice.v1.ListNeighboursRequest
-	(*ListNeighboursResponse)(nil), // 27: sluice.v1.ListNeighboursResponse
-	(*Neighbour)(nil),              // 28: sluice.v1.Neighbour
-	(*ListLearnedRequest)(nil),     // 29: sluice.v1.ListLearnedRequest
-	(*ListLearnedResponse)(nil),    // 30: sluice.v1.ListLearnedResponse
-	(*LearnedMac)(nil),             // 31: sluice.v1.LearnedMac
-	(*ListDropsRequest)(nil),       // 32: sluice.v1.ListDropsRequest
-	(*ListDropsResponse)(nil),      // 33: sluice.v1.ListDropsResponse
-	(*Drop)(nil),                   // 34: sluice.v1.Drop
-	(*NextHopRequest)(nil),         // 35: sluice.v1.NextHopRequest
-	(*NextHopResponse)(nil),        // 36: sluice.v1.NextHopResponse
+	(*StageSample)(nil),            // 6: sluice.v1.StageSample
+	(*StageCycles)(nil),            // 7: sluice.v1.StageCycles
+	(*ApplyRequest)(nil),           // 8: sluice.v1.ApplyRequest
+	(*ApplyResponse)(nil),          // 9: sluice.v1.ApplyResponse
+	(*Change)(nil),                 // 10: sluice.v1.Change
+	(*Problem)(nil),                // 11: sluice.v1.Problem
+	(*Problems)(nil),               // 12: sluice.v1.Problems
+	(*GetConfigRequest)(nil),       // 13: sluice.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),      // 14: sluice.v1.GetConfigResponse
+	(*Counters)(nil),               // 15: sluice.v1.Counters
+	(*DropCount)(nil),              // 16: sluice.v1.DropCount
+	(*DeviceStats)(nil),            // 17: sluice.v1.DeviceStats
+	(*Device)(nil),                 // 18: sluice.v1.Device
+	(*ListVportsRequest)(nil),      // 19: sluice.v1.ListVportsRequest
+	(*ListVportsResponse)(nil),     // 20: sluice.v1.ListVportsResponse
+	(*Vport)(nil),                  // 21: sluice.v1.Vport
+	(*ListUplinksRequest)(nil),     // 22: sluice.v1.ListUplinksRequest
+	(*ListUplinksResponse)(nil),    // 23: sluice.v1.ListUplinksResponse
+	(*Uplink)(nil),                 // 24: sluice.v1.Uplink
+	(*ListRecordsRequest)(nil),     // 25: sluice.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),    // 26: sluice.v1.ListRecordsResponse
+	(*Record)(nil),                 // 27: sluice.v1.Record
+	(*ListNeighboursRequest)(nil),  // 28: sluice.v1.ListNeighboursRequest
+	(*ListNeighboursResponse)(nil), // 29: sluice.v1.ListNeighboursResponse
+	(*Neighbour)(nil),              // 30: sluice.v1.Neighbour
+	(*ListLearnedRequest)(nil),     // 31: sluice.v1.ListLearnedRequest
+	(*ListLearnedResponse)(nil),    // 32: sluice.v1.ListLearnedResponse
+	(*LearnedMac)(nil),             // 33: sluice.v1.LearnedMac
+	(*ListDropsRequest)(nil),       // 34: sluice.v1.ListDropsRequest
+	(*ListDropsResponse)(nil),      // 35: sluice.v1.ListDropsResponse
+	(*Drop)(nil),                   // 36: sluice.v1.Drop
+	(*NextHopRequest)(nil),         // 37: sluice.v1.NextHopRequest
+	(*NextHopResponse)(nil),        // 38: sluice.v1.NextHopResponse
 }
 var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	4,  // 0: sluice.v1.GetStatusResponse.workers:type_name -> sluice.v1.Worker
 	5,  // 1: sluice.v1.Worker.queues:type_name -> sluice.v1.WorkerQueue
-	8,  // 2: sluice.v1.ApplyResponse.changes:type_name -> sluice.v1.Change
-	9,  // 3: sluice.v1.ApplyResponse.warnings:type_name -> sluice.v1.Problem
-	9,  // 4: sluice.v1.Problems.problems:type_name -> sluice.v1.Problem
-	14, // 5: sluice.v1.Counters.drops:type_name -> sluice.v1.DropCount
-	15, // 6: sluice.v1.Device.stats:type_name -> sluice.v1.DeviceStats
-	19, // 7: sluice.v1.ListVportsResponse.vports:type_name -> sluice.v1.Vport
-	16, // 8: sluice.v1.Vport.device:type_name -> sluice.v1.Device
-	13, // 9: sluice.v1.Vport.counters:type_name -> sluice.v1.Counters
-	22, // 10: sluice.v1.ListUplinksResponse.uplinks:type_name -> sluice.v1.Uplink
-	16, // 11: sluice.v1.Uplink.device:type_name -> sluice.v1.Device
-	13, // 12: sluice.v1.Uplink.counters:type_name -> sluice.v1.Counters
-	25, // 13: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
-	28, // 14: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
-	31, // 15: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
-	34, // 16: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
-	0,  // 17: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
-	2,  // 18: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
-	6,  // 19: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
-	11, // 20: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
-	17, // 21: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
-	20, // 22: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
-	23, // 23: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
-	26, // 24: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
-	29, // 25: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
-	32, // 26: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
-	35, // 27: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
-	1,  // 28: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
-	3,  // 29: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
-	7,  // 30: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
-	12, // 31: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
-	18, // 32: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
-	21, // 33: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
-	24, // 34: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
-	27, // 35: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
-	30, // 36: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
-	33, // 37: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
-	36, // 38: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	6,  // 2: sluice.v1.Worker.stages:type_name -> sluice.v1.StageSample
+	6,  // 3: sluice.v1.WorkerQueue.stages:type_name -> sluice.v1.StageSample
+	7,  // 4: sluice.v1.StageSample.stages:type_name -> sluice.v1.StageCycles
+	10, // 5: sluice.v1.ApplyResponse.changes:type_name -> sluice.v1.Change
+	11, // 6: sluice.v1.ApplyResponse.warnings:type_name -> sluice.v1.Problem
+	11, // 7: sluice.v1.Problems.problems:type_name -> sluice.v1.Problem
+	16, // 8: sluice.v1.Counters.drops:type_name -> sluice.v1.DropCount
+	17, // 9: sluice.v1.Device.stats:type_name -> sluice.v1.DeviceStats
+	21, // 10: sluice.v1.ListVportsResponse.vports:type_name -> sluice.v1.Vport
+	18, // 11: sluice.v1.Vport.device:type_name -> sluice.v1.Device
+	15, // 12: sluice.v1.Vport.counters:type_name -> sluice.v1.Counters
+	24, // 13: sluice.v1.ListUplinksResponse.uplinks:type_name -> sluice.v1.Uplink
+	18, // 14: sluice.v1.Uplink.device:type_name -> sluice.v1.Device
+	15, // 15: sluice.v1.Uplink.counters:type_name -> sluice.v1.Counters
+	27, // 16: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
+	30, // 17: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
+	33, // 18: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
+	36, // 19: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
+	0,  // 20: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
+	2,  // 21: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
+	8,  // 22: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
+	13, // 23: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
+	19, // 24: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
+	22, // 25: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
+	25, // 26: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
+	28, // 27: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
+	31, // 28: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
+	34, // 29: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
+	37, // 30: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
+	1,  // 31: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
+	3,  // 32: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
+	9,  // 33: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
+	14, // 34: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
+	20, // 35: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
+	23, // 36: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
+	26, // 37: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
+	29, // 38: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
+	32, // 39: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
+	35, // 40: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
+	38, // 41: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
+	31, // [31:42] is the sub-list for method output_type
+	20, // [20:31] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_sluice_v1_sluice_proto_init() }
@@ -2996,7 +3245,7 @@ func file_sluice_v1_sluice_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_v1_sluice_proto_rawDesc), len(file_sluice_v1_sluice_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
