@@ -112,7 +112,7 @@ bench: build ## Measure the switch by itself: one worker, and the Go benchmarks 
 	@scratch=$$(mktemp -d); trap 'rm -rf $$scratch' EXIT; \
 	$(ROOT) bin/sluice-pktgen compare --only sluice --scenario $(BENCH_SCENARIOS) --rounds 6 --seconds 0.5 --warmup 500ms --retries 0 --out $$scratch; \
 	bin/sluice-pktgen report $$scratch/result.json --format benchfmt --write $(BENCH_OUT)
-	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.1s -count 6 -benchmem $(PURE) | sed -E '/^(PASS|ok |\?)/d' | tee -a $(BENCH_OUT)
+	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.05s -count 6 -benchmem $(PURE) | sed -E '/^(PASS|ok |\?)/d' | tee -a $(BENCH_OUT)
 	@echo "wrote $(BENCH_OUT): keep a copy, and make bench-compare OLD=copy shows what a change does"
 
 .PHONY: bench-peers
