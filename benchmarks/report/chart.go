@@ -45,8 +45,30 @@ var bestSeries = series{"Open vSwitch, best of three", lookUp(noEMC).fill}
 // see of the others.
 const cutFrom = 3
 
-// NewChart lays out the chart of a result.
-func NewChart(r *compare.Result) (*Chart, error) {
+// NewChart lays out the chart of a result, with every scenario and contender.
+func NewChart(r *compare.Result) (*Chart, error) { return newChart(r, drawn) }
+
+// NewSummary lays out a smaller one, of what most people want to know: the same work as Open vSwitch, and what testpmd says
+// is the limit. A result without such scenarios has no smaller one.
+func NewSummary(r *compare.Result) (*Chart, error) {
+	main := *r
+	main.Scenarios = slices.DeleteFunc(slices.Clone(r.Scenarios), func(s *compare.Scenario) bool {
+		p := &s.Profile
+		return len(s.Samples(ovs)) == 0 || p.FrameBytes != usualBytes || p.ACLs > usualACLs || p.Flows > mostFlows
+	})
+	if len(main.Scenarios) == 0 {
+		return NewChart(r)
+	}
+	return newChart(&main, func(rows []Row) []Row {
+		return slices.DeleteFunc(drawn(rows), func(r Row) bool { return r.Contender == bare || r.Contender == testpmdMacswap })
+	})
+}
+
+// mostFlows is up to where scenarios are in the summary.
+const mostFlows = 100_000
+
+// newChart draws the rows that choose gives.
+func newChart(r *compare.Result, choose func([]Row) []Row) (*Chart, error) {
 	all := rounds(r)
 	c := &Chart{title: "What a packet costs one core, in cycles of its clock: fewer is better",
 		subtitle: fmt.Sprintf("%s, %.1f GHz, devices in memory, frames of %d bytes if nothing else is said. Bar: median of %d rounds. Whisker: all rounds.\n"+
@@ -58,8 +80,9 @@ func NewChart(r *compare.Result) (*Chart, error) {
 	shown := map[series]bool{}
 	for _, s := range r.Scenarios {
 		g := group{name: groupName(&s.Profile)}
-		for _, row := range drawn(Rows(s)) {
-			b := newBar(row, all)
+		rows := Rows(s)
+		for _, row := range choose(rows) {
+			b := newBar(row, all, configurations(rows) > 1 && row.Contender == best(rows).Contender)
 			g.bars = append(g.bars, b)
 			longest = max(longest, b.cycles.Max)
 			if row.Contender == ours {
@@ -116,14 +139,18 @@ func drawn(rows []Row) (some []Row) {
 	return some
 }
 
-func newBar(r Row, rounds int) bar {
+// newBar labels a row. best says that it is Open vSwitch at its best of several.
+func newBar(r Row, rounds int, best bool) bar {
 	c := lookUp(r.Contender)
 	b := bar{series{c.short, c.fill}, r.Cycles, fmt.Sprintf("%.0f", r.Cycles.Median)}
 	if isOpenVSwitch(r.Contender) && r.Contender != ovs {
 		b.series = bestSeries
 	}
 	var notes []string
-	if b.series == bestSeries {
+	switch {
+	case best && r.Contender == ovs:
+		notes = append(notes, "also the best")
+	case b.series == bestSeries:
 		notes = append(notes, strings.TrimPrefix(c.short, "Open vSwitch, "))
 	}
 	if r.Cycles.N < rounds {

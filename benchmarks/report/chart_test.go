@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/benchmarks/compare"
 )
 
 // labels are the texts of the bars of a chart, with the colour's name before each.
@@ -31,6 +33,9 @@ func TestChart(t *testing.T) {
 		"sluice: 55", "sluice, bare: 46", "Open vSwitch, default: 210   3.8×", "Open vSwitch, best of three: 150   2.8×   (SMC)", "testpmd io: 26",
 		"sluice: 100", "Open vSwitch, default: 2000   20.0×   (1 of 2 rounds)",
 	}, labels(c))
+	best, err := NewChart(resultOf(scenario(t, "nvgre-encap", 256, samples{ours: {50}, ovs: {150}, noEMC: {160}})))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"sluice: 50", "Open vSwitch, default: 150   3.0×   (also the best)"}, labels(best))
 	assert.Equal(t, "encapsulation\n256 flows", c.groups[0].name)
 	assert.Equal(t, "learning bridge\n100,000 flows", c.groups[1].name)
 	assert.InDelta(t, 300, c.limit, 1e-9, "what is far longer is cut")
@@ -60,6 +65,31 @@ func TestChart(t *testing.T) {
 	c, err = NewChart(r)
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(c.title, "INCOMPLETE: "))
+}
+
+func TestSummary(t *testing.T) {
+	all := samples{ours: {50}, bare: {45}, ovs: {150}, noEMC: {160}, smc: {140}, testpmdIO: {25}, testpmdMacswap: {30}}
+	some := []*compare.Scenario{scenario(t, "flows-1m", 1_000_000, all), scenario(t, "acl-10k", 256, all), scenario(t, "udp-1400b", 256, all),
+		scenario(t, "iprewrite", 256, samples{ours: {50}}), scenario(t, "nvgre-encap", 256, all)}
+	c, err := NewSummary(resultOf(some...))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"sluice: 50", "Open vSwitch, default: 150   3.0×", "Open vSwitch, best of three: 140   2.8×   (SMC)", "testpmd io: 25"}, labels(c))
+	c, err = NewSummary(resultOf(some[:4]...))
+	require.NoError(t, err)
+	assert.Len(t, c.groups, 4, "without anything to sum up, all is shown")
+}
+
+// The label of the longest bar ends before the chart does.
+func TestLabelsHaveRoom(t *testing.T) {
+	c, err := NewChart(resultOf(scenario(t, "nvgre-encap", 256, samples{ours: {50, 50}, ovs: {2000, 0}, noEMC: {1900, 0}, smc: {2000, 2000}})))
+	require.NoError(t, err)
+	assert.Greater(t, c.axisEnd(), 1.25*c.limit)
+	for _, g := range c.groups {
+		for i := range g.bars {
+			g.bars[i].label = ""
+		}
+	}
+	assert.Less(t, c.axisEnd(), 1.05*c.limit)
 }
 
 // Each contender has a colour of its own, and who is new does not borrow one.

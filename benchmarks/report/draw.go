@@ -27,7 +27,7 @@ const (
 	headHeight = titleText + 3*lineHeight // title, two lines below it, legend
 	margin     = vg.Length(10)
 	textLift   = vg.Length(1) // digits have no descenders: centred they would look too low
-	labelRoom  = 1.22         // of the axis beyond the longest bar, for its label
+	labelGap   = vg.Length(4) // between a bar and its label
 	pngDPI     = 144          // twice a screen's, so that it stays sharp on a good one
 )
 
@@ -105,7 +105,7 @@ func rectangle(x0, x1, y0, y1 vg.Length) []vg.Point {
 func (c *Chart) plot() *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
-	p.X.Min, p.X.Max = 0, c.limit*labelRoom
+	p.X.Min, p.X.Max = 0, c.axisEnd()
 	p.Y.Min, p.Y.Max = 0, c.rows()
 	p.X.Label.Text = "cycles per packet"
 	p.X.Label.TextStyle = style(plainText, text.XCenter, text.YTop)
@@ -124,6 +124,23 @@ func (c *Chart) plot() *plot.Plot {
 	p.Y.Tick.Marker = plot.ConstantTicks(names)
 	p.Add(c)
 	return p
+}
+
+// axisEnd is how far the axis goes, so that every label has room behind its bar.
+func (c *Chart) axisEnd() float64 {
+	names := vg.Length(0)
+	for _, g := range c.groups {
+		names = max(names, style(plainText, text.XRight, text.YCenter).Width(g.name))
+	}
+	width := chartWidth - 2*margin - names - labelGap
+	end := c.limit
+	for _, g := range c.groups {
+		for _, b := range g.bars {
+			left := width - style(smallText, text.XLeft, text.YCenter).Width(b.label) - 2*labelGap
+			end = max(end, min(max(b.cycles.Median, b.cycles.Max), c.limit)*float64(width/left))
+		}
+	}
+	return end
 }
 
 // hundreds are round numbers of cycles, at most ten of them.
@@ -178,5 +195,5 @@ func (c *Chart) bar(canvas draw.Canvas, b bar, x func(float64) vg.Length, low, h
 		}
 		room = x(far)
 	}
-	canvas.FillText(style(smallText, text.XLeft, text.YCenter), vg.Point{X: room + 4, Y: middle + textLift}, b.label)
+	canvas.FillText(style(smallText, text.XLeft, text.YCenter), vg.Point{X: room + labelGap, Y: middle + textLift}, b.label)
 }

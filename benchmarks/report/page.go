@@ -5,28 +5,34 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/sluicenet/sluice/benchmarks/compare"
 )
 
-// chartName is where the chart lies beside the page, without its ending.
-const chartName = "img/performance"
+// Names of the charts beside the page, without their endings. The summary is for the project's first page.
+const (
+	chartName   = "img/performance"
+	summaryName = "img/performance-summary"
+)
 
-// Page gives the page under the name that it is to have, and what it links to beside it: the chart as a picture and as a
-// vector graphic. source names the file that the result came from.
+// Page gives the page under the name that it is to have, and its charts beside it, each as a picture and as a vector
+// graphic. source names the file that the result came from.
 func Page(e *Evidence, source, name string) (map[string][]byte, error) {
-	chart, err := NewChart(e.Compare)
-	if err != nil {
-		return nil, err
+	files := map[string][]byte{}
+	for name, layOut := range map[string]func(*compare.Result) (*Chart, error){chartName: NewChart, summaryName: NewSummary} {
+		chart, err := layOut(e.Compare)
+		if err != nil {
+			return nil, err
+		}
+		png, pngErr := chart.PNG()
+		svg, svgErr := chart.SVG()
+		if err := errors.Join(pngErr, svgErr); err != nil {
+			return nil, err
+		}
+		files[name+".png"], files[name+".svg"] = png, svg
 	}
-	png, pngErr := chart.PNG()
-	svg, svgErr := chart.SVG()
-	if err := errors.Join(pngErr, svgErr); err != nil {
-		return nil, err
-	}
-	return map[string][]byte{
-		name:               Markdown(e, source, chartName+".png"),
-		chartName + ".png": png,
-		chartName + ".svg": svg,
-	}, nil
+	files[name] = Markdown(e, source, chartName+".png")
+	return files, nil
 }
 
 // WritePage writes the page to a file, and its pictures beside it.

@@ -27,7 +27,7 @@ func (a *app) reportCommand() *cobra.Command {
 		Use: "report RESULT", Short: "Write a result as a page, a chart, or for benchstat", Args: cobra.ExactArgs(1),
 		Long: `Write a result of compare, or of worker:
 
-  page      Markdown; docs/PERFORMANCE.md is made by this. With -w FILE its chart is written too, to img beside FILE.
+  page      Markdown; docs/PERFORMANCE.md is made by this. With -w FILE its charts are written too, to img beside FILE.
   svg, png  the chart by itself
   benchfmt  as Go's benchmarks are written, a line for each sample, for benchstat`,
 		RunE: func(_ *cobra.Command, args []string) error {
