@@ -24,7 +24,7 @@ func harmed(e *Evidence) Figure {
 	switch {
 	case s == nil:
 		return Figure{}
-	case s.Partial || s.Took < soakLength:
+	case s.Partial || s.Took.Round(time.Second) < soakLength:
 		return Figure{Note: fmt.Sprintf("the soak ended after %s", s.Took.Round(time.Second))}
 	}
 	t := &s.Totals
@@ -43,16 +43,23 @@ func soakSection(w io.Writer, e *Evidence) {
 		fmt.Fprintf(w, "**This soak is not complete: it ended after %s of %s.**\n\n", s.Took.Round(time.Second), s.Planned)
 	}
 	t := &s.Totals
-	fmt.Fprintf(w, `A whole agent with %d worker(s) at full load (%.1f Mpps) for %s, while another configuration was applied every %s: %s of
+	fmt.Fprintf(w, `A whole agent with %s at full load (%.1f Mpps) for %s, while another configuration was applied every %s: %s of
 them, with %s changes to ports, networks, rules, records, routes and addresses; an apply took %s by the median, %s at
 most. %s streams of %d tenants were not touched; their packets are numbered, made and checked inside the workers: %s made,
 %s arrived; %d lost, %d reordered, %d duplicated, %d altered, %d sent to another port. The longest time between two polls of
 a worker was %s. %s
 
-`, s.Workers, s.PacketsPerSecond/1e6, s.Took.Round(time.Second), s.Every, thousands(s.Applies), thousands(s.Changes),
+`, workers(s.Workers), s.PacketsPerSecond/1e6, s.Took.Round(time.Second), s.Every, thousands(s.Applies), thousands(s.Changes),
 		s.ApplyP50.Round(time.Millisecond/10), s.ApplyMax.Round(time.Millisecond/10), thousands(s.Shape.Flows), s.Shape.Tenants,
 		thousands(int(t.Made)), thousands(int(t.Arrived)), t.Lost, t.Reordered, t.Duplicated, t.Corrupted, t.Misrouted,
 		t.LongestTurn.Round(time.Microsecond), when(s.Manifest))
+}
+
+func workers(n int) string {
+	if n == 1 {
+		return "one worker"
+	}
+	return fmt.Sprintf("%d workers", n)
 }
 
 // when says when and of what a result was made that is not the comparison's.
