@@ -138,6 +138,42 @@ func TestDisturbedSamplesAreTakenAgain(t *testing.T) {
 	assert.Contains(t, progress.String(), "others had the core for 50 % of the time: again in")
 }
 
+func TestRetriesEnd(t *testing.T) {
+	var progress bytes.Buffer
+	taken := 0
+	c := &contender{name: "a", run: func(context.Context, Job) (s measure.Sample, _ error) {
+		taken++
+		s.Waited = 0.5
+		s.Set([]measure.Window{{Packets: 1, Cycles: 7, Seconds: 1}})
+		return s, nil
+	}}
+	o, result, _ := options(t, &progress, c)
+	o.Rounds, o.Retries = 80, 3
+	require.NoError(t, Run(context.Background(), o, result))
+	assert.Equal(t, 80+10, taken, "an eighth of the samples may be taken again")
+}
+
+// picky takes part where it makes sense.
+type picky struct {
+	*contender
+	flows int
+}
+
+func (p *picky) Takes(pr *profile.Profile) bool { return pr.Flows == p.flows }
+
+func TestContendersSkipScenarios(t *testing.T) {
+	var order []string
+	var progress bytes.Buffer
+	o, result, _ := options(t, &progress, steady("a", 100, &order), &picky{steady("b", 300, &order), 10000})
+	many, err := o.Plans[0].Profile.WithFlows(10000)
+	require.NoError(t, err)
+	o.Plans = append(o.Plans, traffic.New(many))
+	require.NoError(t, Run(context.Background(), o, result))
+	assert.Equal(t, []string{"a"}, result.Scenarios[0].Contenders())
+	assert.Equal(t, []string{"a", "b"}, result.Scenarios[1].Contenders())
+	assert.Empty(t, result.Missing, "it is there")
+}
+
 func TestNobodyToCompare(t *testing.T) {
 	var progress bytes.Buffer
 	o, result, _ := options(t, &progress, &contender{name: "gone", missing: errors.New("no")})

@@ -61,7 +61,7 @@ that is not installed is named, and the rest runs. Ctrl-C keeps what was measure
 	f := cmd.Flags()
 	f.StringSliceVar(&o.scenarios, "scenario", defaultScenarios, "profiles, each with a number of flows if not its own: PROFILE[:FLOWS]")
 	f.IntVar(&o.rounds, "rounds", compare.MinRounds, "rounds")
-	f.IntVar(&o.retries, "retries", 5, "how often to take a sample again when other programs had the core meanwhile")
+	f.IntVar(&o.retries, "retries", 3, "how often to take a sample again when other programs had the core meanwhile; an eighth of all samples at most")
 	f.IntVar(&o.core, "core", 1, "core to measure on")
 	f.Float64Var(&o.seconds, "seconds", 0, "time to measure in every turn, instead of the profile's")
 	f.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "time between the first packets and the measurement")
@@ -202,7 +202,7 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 }
 
 // retryPause is about as long as others take to finish what they are at.
-const retryPause = 10 * time.Second
+const retryPause = 5 * time.Second
 
 func (a *app) newResult(core int) *compare.Result {
 	m := a.manifest(core)

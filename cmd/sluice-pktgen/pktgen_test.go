@@ -206,8 +206,8 @@ func TestCompare(t *testing.T) {
 func TestCompareWithOpenVSwitch(t *testing.T) {
 	r, _ := compareOnce(t, "nvgre-encap,nvgre-decap,iprewrite,l2-64b,l2-subnet", "ovs-dpdk,ovs-dpdk-smc")
 	require.Len(t, r.Scenarios, 5)
-	for _, s := range r.Scenarios {
-		assert.Len(t, s.Contenders(), 2-len(r.Missing))
+	for i, takers := range []int{2, 2, 1, 1, 1} {
+		assert.Len(t, r.Scenarios[i].Contenders(), max(0, takers-len(r.Missing)), "its caches are compared behind tunnels")
 	}
 }
 
