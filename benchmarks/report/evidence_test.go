@@ -107,15 +107,24 @@ func TestScale(t *testing.T) {
 	assert.Zero(t, aim.Figure(e).N, "three workers are not two")
 }
 
+func TestWhen(t *testing.T) {
+	e := &Evidence{Compare: result(t)}
+	m := e.Compare.Manifest
+	assert.Equal(t, "Measured 2026-01-02 03:04 UTC, source abc with changes that were not committed.", when(e, &m))
+	m.CPU, m.Modified = "Another CPU", false
+	assert.Equal(t, "Measured 2026-01-02 03:04 UTC, source abc, **on another machine**: Another CPU, 2 cores, kernel 6.1.", when(e, &m))
+}
+
 func TestDocuments(t *testing.T) {
 	d := &generator.Document{Send: []string{"net_a"}, Receive: []string{"net_b"}, Partial: "interrupted",
 		Result: &generator.Result{Latency: generator.Latency{Frames: 9, P50Ns: 12000, P99Ns: 34000}}}
+	e := &Evidence{Compare: result(t)}
 	var out bytes.Buffer
-	documentSection(&out, "Latency on real ports", d)
+	documentSection(&out, e, "Latency on real ports", d)
 	for _, want := range []string{"## Latency on real ports\n", "**These figures are not complete: interrupted.**", "net_a -> net_b", "p50 12µs"} {
 		assert.Contains(t, out.String(), want)
 	}
 	out.Reset()
-	documentSection(&out, "x", nil)
+	documentSection(&out, e, "x", nil)
 	assert.Empty(t, out.String())
 }

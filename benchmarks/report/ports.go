@@ -34,7 +34,7 @@ func readJSON[T any](file string) (*T, error) {
 }
 
 // documentSection shows what the generator saw on real ports, in its own words.
-func documentSection(w io.Writer, title string, d *generator.Document) {
+func documentSection(w io.Writer, e *Evidence, title string, d *generator.Document) {
 	if d == nil {
 		return
 	}
@@ -44,5 +44,5 @@ func documentSection(w io.Writer, title string, d *generator.Document) {
 	}
 	var text bytes.Buffer
 	d.Print(&text)
-	fmt.Fprintf(w, "What `sluice-pktgen run` saw, see `docs/PKTGEN.md`. %s\n\n```\n%s```\n\n", when(d.Manifest), text.Bytes())
+	fmt.Fprintf(w, "What `sluice-pktgen run` saw, see `docs/PKTGEN.md`. %s\n\n```\n%s```\n\n", when(e, &d.Manifest), text.Bytes())
 }

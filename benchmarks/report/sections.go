@@ -52,7 +52,7 @@ a worker was %s. %s
 `, workers(s.Workers), s.PacketsPerSecond/1e6, s.Took.Round(time.Second), s.Every, thousands(s.Applies), thousands(s.Changes),
 		s.ApplyP50.Round(time.Millisecond/10), s.ApplyMax.Round(time.Millisecond/10), thousands(s.Shape.Flows), s.Shape.Tenants,
 		thousands(int(t.Made)), thousands(int(t.Arrived)), t.Lost, t.Reordered, t.Duplicated, t.Corrupted, t.Misrouted,
-		t.LongestTurn.Round(time.Microsecond), when(s.Manifest))
+		t.LongestTurn.Round(time.Microsecond), when(e, &s.Manifest))
 }
 
 func workers(n int) string {
@@ -62,11 +62,14 @@ func workers(n int) string {
 	return fmt.Sprintf("%d workers", n)
 }
 
-// when says when and of what a result was made that is not the comparison's.
-func when(m machine.Manifest) string {
+// when says when and of what a result was made that is not the comparison's, and on what if that was another machine.
+func when(e *Evidence, m *machine.Manifest) string {
 	text := fmt.Sprintf("Measured %s, source %.12s", m.Time.Format("2006-01-02 15:04 UTC"), m.Revision)
 	if m.Modified {
 		text += " with changes that were not committed"
+	}
+	if c := e.Compare; m.CPU != c.CPU || m.Cores != c.Cores || m.Kernel != c.Kernel {
+		text += fmt.Sprintf(", **on another machine**: %s, %d cores, kernel %s", m.CPU, m.Cores, m.Kernel)
 	}
 	return text + "."
 }
@@ -96,7 +99,7 @@ iperf3 between two VMs with taps on two hosts, all in network namespaces of this
 vSwitch runs its userspace datapath, without DPDK, with its own taps (ports of type internal) and an uplink of one of two
 sorts. %d rounds of %s by turns; the processor time is that of all processes of the switch on both hosts. %s
 
-`, r.Rounds, r.Duration, when(r.Manifest))
+`, r.Rounds, r.Duration, when(e, &r.Manifest))
 	if r.Partial {
 		fmt.Fprint(w, "**These figures are not complete: the run ended before its time.**\n\n")
 	}

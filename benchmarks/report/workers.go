@@ -31,7 +31,7 @@ func scaleSection(w io.Writer, e *Evidence) {
 
 %d workers on %d cores, a queue each, beside one, by turns on the same traffic. %s
 
-`, r.Workers, r.Workers, len(r.Cores), when(r.Manifest))
+`, r.Workers, r.Workers, len(r.Cores), when(e, &r.Manifest))
 	if r.Partial {
 		fmt.Fprint(w, "**These figures are not complete: the run ended before its time.**\n\n")
 	}
