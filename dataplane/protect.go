@@ -215,13 +215,14 @@ func (w *worker) runSlow(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 	s.share = uint64(q.snap.SlowPathShare)
 	var counts [numSlowKinds]int64
 	done, start := int64(0), uint64(0)
+	stale := w.staleOf(q, miss)
 	s.deciding = true
 	for _, i := range miss {
 		k := slowFlow
 		if c := w.class[i]; c == classARP || c == classND {
 			k = slowNeighbour
 		}
-		if !s.afford(&q.slow[k], k) && !w.isStale(q, int(i)) {
+		if !s.afford(&q.slow[k], k) && stale>>i&1 == 0 {
 			w.denySlow(q, pkts[i], k)
 			continue
 		}
@@ -244,6 +245,20 @@ func (w *worker) runSlow(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 			s.learnCost(slowKind(k), each)
 		}
 	}
+}
+
+// staleOf is the set of packets of stale flows, while slow work is limited. It is drawn up before the first of them is
+// decided: the flow's next packets in the burst are no longer stale then, and must not be lost either.
+func (w *worker) staleOf(q *rxQueue, miss []uint8) (set uint64) {
+	if !w.slow.limits() {
+		return 0
+	}
+	for _, i := range miss {
+		if w.isStale(q, int(i)) {
+			set |= 1 << i
+		}
+	}
+	return set
 }
 
 // isStale reports a flow that is known and must be decided again because policy changed: that is nobody's flood, and what
