@@ -59,7 +59,7 @@ type action struct {
 	maxLen   uint16     // longest frame that fits, from its Ethernet header on, after tags and routing
 	mtu      uint16     // what a too-big answer tells the sender
 	out      uint32     // port, or bridge id for actFlood
-	nextHop  uint32     // index in neighbours, of actEncap
+	nextHop  uint32     // index in neighbours, of actEncap and actRewriteOut
 	outerSrc uint32     // flagDecap: the provider address that the flow comes from
 	gateway  uint32     // IPv4 address that ICMP errors come from
 	tag      uint16     // of flagPushTag: the VLAN
@@ -74,16 +74,21 @@ type action struct {
 	sum    uint32 // of the outer IPv4 header's words, as they stand in header
 }
 
+// spoofed reports that a packet came out of NVGRE from another provider address than the flow's.
+func (a *action) spoofed(o *packet.Outer) bool { return a.flags&flagDecap != 0 && a.outerSrc != o.Src }
+
 // actionTable holds the actions of one queue's flows, shared and counted. Index 0 is never used: it marks a free flow
 // slot. It belongs to the queue's worker, so that an index is reused without asking anybody.
 type actionTable struct {
-	slots []action // off the heap; slots[0] unused
-	refs  []uint32 // flows that use the slot
-	index []uint32 // open addressing: slot numbers by the action's hash, 0 is empty
-	used  int      // slots handed out, the unreferenced ones included
-	freed uint32   // head of the free list, 0 when empty
-	idle  int      // slots that no flow uses and that are not on the free list
-	limit int
+	slots   []action     // off the heap; slots[0] unused
+	fast    []fastAction // of the same slots
+	numbers []uint32     // refs, then index
+	refs    []uint32     // flows that use the slot
+	index   []uint32     // open addressing: slot numbers by the action's hash, 0 is empty
+	used    int          // slots handed out, the unreferenced ones included
+	freed   uint32       // head of the free list, 0 when empty
+	idle    int          // slots that no flow uses and that are not on the free list
+	limit   int
 }
 
 const minActions = 16
@@ -95,8 +100,8 @@ func newActionTable(limit int) (*actionTable, error) {
 
 func (t *actionTable) free() {
 	freeOffHeap(t.slots)
-	freeOffHeap(t.refs)
-	freeOffHeap(t.index)
+	freeOffHeap(t.fast)
+	freeOffHeap(t.numbers)
 	*t = actionTable{}
 }
 
@@ -105,23 +110,25 @@ func (t *actionTable) resize(n int) error {
 	if err != nil {
 		return err
 	}
-	refs, err := offHeap[uint32](n)
+	fast, err := offHeap[fastAction](n)
 	if err != nil {
 		freeOffHeap(slots)
 		return err
 	}
-	index, err := offHeap[uint32](2 * n)
+	numbers, err := offHeap[uint32](n + 2*n)
 	if err != nil {
 		freeOffHeap(slots)
-		freeOffHeap(refs)
+		freeOffHeap(fast)
 		return err
 	}
+	refs, index := numbers[:n], numbers[n:]
 	copy(slots, t.slots)
+	copy(fast, t.fast)
 	copy(refs, t.refs)
 	freeOffHeap(t.slots)
-	freeOffHeap(t.refs)
-	freeOffHeap(t.index)
-	t.slots, t.refs, t.index = slots, refs, index
+	freeOffHeap(t.fast)
+	freeOffHeap(t.numbers)
+	t.slots, t.fast, t.numbers, t.refs, t.index = slots, fast, numbers, refs, index
 	t.used = max(t.used, 1)
 	t.reindex()
 	return nil
@@ -162,7 +169,7 @@ func (t *actionTable) intern(a *action) uint32 {
 	if i == 0 {
 		return 0
 	}
-	t.slots[i] = *a
+	t.slots[i], t.fast[i] = *a, makeFast(a)
 	t.refs[i] = 1
 	t.index[t.find(a)] = i
 	return i

@@ -16,9 +16,9 @@ func (w *worker) handleARP(q *rxQueue, p *packet.Packet, i int) {
 	snap := w.sw.snap.Load()
 	port := snap.Port(q.port)
 	switch {
-	case w.outer[i].src != 0:
+	case w.burst.Outer[i].Src != 0:
 		w.arpFromNVGRE(q, p, i, arp, snap)
-	case port.Kind == policy.PortUplink && q.count > 0 && m.VID() == 0:
+	case port.Kind == policy.PortUplink && len(q.local.PAs) > 0 && m.VID() == 0:
 		w.arpFromFabric(q, p, i, arp, snap)
 	case port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet:
 		w.arpFromVport(q, p, i, arp, snap, port)
@@ -32,7 +32,7 @@ func (w *worker) handleARP(q *rxQueue, p *packet.Packet, i int) {
 // asFlow sends an ARP message the way of any other frame.
 func (w *worker) asFlow(q *rxQueue, p *packet.Packet, i int) {
 	k := &w.meta[i].Key
-	w.hash[i] = k.Hash(q.flows.seed)
+	w.burst.Hash[i] = k.Hash(q.flows.seed)
 	decideFlow(w, q, q.flows, k, i, p)
 }
 
@@ -99,7 +99,7 @@ func arpGuard(m *packet.Parsed, arp packet.ARP, sub *policy.Subnet, in uint32, m
 
 // arpFromNVGRE carries unicast messages whose sender is who it says, and lives where the outer source says.
 func (w *worker) arpFromNVGRE(q *rxQueue, p *packet.Packet, i int, arp packet.ARP, snap *policy.Snapshot) {
-	sub := snap.SubnetByVSID(w.outer[i].vsid)
+	sub := snap.SubnetByVSID(w.burst.Outer[i].VSID)
 	if sub == nil {
 		w.discard(q.port, p, ReasonUnknownVSID)
 		return
@@ -129,7 +129,7 @@ func (w *worker) arpFromFabric(q *rxQueue, p *packet.Packet, i int, arp packet.A
 	}
 	if sha := arp.SenderMAC(); sha == m.SrcMAC() && !q.answersFor(snap, sender) {
 		if e := w.sw.neighbours.find(q.port, sender); e != nil {
-			e.confirm(sha, w.now)
+			w.sw.neighbours.confirm(e, sha, w.now)
 		}
 	}
 	dst := m.DstMAC()

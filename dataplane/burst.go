@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/sluicenet/sluice/packet"
 )
@@ -10,19 +11,13 @@ import (
 type frameClass uint8
 
 const (
-	classDone frameClass = iota // dropped or answered
-	classFlow                   // by the flow table
-	classWide                   // by the flow table of IPv6
-	classARP                    // by itself: what it says counts, not which flow it is
-	classND                     // likewise
+	classDone      frameClass = iota // dropped or answered
+	classFlow                        // by the flow table
+	classWide                        // by the flow table of IPv6
+	classARP                         // by itself: what it says counts, not which flow it is
+	classND                          // likewise
+	classRewritten                   // for a provider address that is not the host's own: still to be parsed
 )
-
-// outerInfo is what decapsulation remembers of the outer header.
-type outerInfo struct {
-	src  uint32 // provider address of the sender; 0 when the packet did not come in NVGRE
-	vsid uint32
-	tos  uint8
-}
 
 // run takes up to packet.RxBurst packets of one queue through parse, look-up and action. Known flows are executed before
 // new ones are decided: a burst holds packets of one flow either all as known or all as new, so that none overtakes
@@ -39,7 +34,7 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	}
 	q.totals.Bursts++
 	q.totals.Packets += uint64(len(pkts))
-	bytes := w.classifyBurst(q, pkts)
+	plain, bytes := w.parseBurst(q, pkts)
 	w.touch(q, len(pkts))
 	if w.sample.on {
 		w.sampleBurst(q, len(pkts))
@@ -47,7 +42,11 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	b := w.ctr.of(q.port)
 	b.rx += uint64(len(pkts))
 	b.rxBytes += bytes
-	missed := w.runKnown(q, pkts)
+	w.lookupBurst(q, pkts, plain)
+	if w.sample.on {
+		w.mark(q, StageLookup)
+	}
+	missed := w.runKnown(q, pkts, plain)
 	if w.sample.on {
 		w.mark(q, StageExecute)
 	}
@@ -56,38 +55,71 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 		w.mark(q, StageNewFlows)
 	}
 	if q.uplink {
-		clear(w.outer[:len(pkts)])
+		clear(w.burst.Outer[:len(pkts)])
 	}
 }
 
-// classifyBurst parses a burst and hashes its keys.
-func (w *worker) classifyBurst(q *rxQueue, pkts []*packet.Packet) (bytes uint64) {
-	class, meta, hashes := w.class[:len(pkts)], w.meta[:len(pkts)], w.hash[:len(pkts)]
+// parseBurst parses a burst and hashes its keys. It returns the set of plain packets, and the bytes of all.
+func (w *worker) parseBurst(q *rxQueue, pkts []*packet.Packet) (plain uint64, bytes uint64) {
+	all := ^uint64(0) >> (packet.RxBurst - len(pkts))
 	if q.uplink {
-		for i, p := range pkts {
+		return w.parseUplink(q, pkts, all)
+	}
+	w.burst.SetScope(q.scope)
+	plain, bytes = w.burst.ParsePlain(pkts, all, q.flows.seed)
+	for rest := all &^ plain; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
+		w.class[i] = w.classify(q, pkts[i], i, q.scope)
+	}
+	return plain, bytes
+}
+
+// parseUplink is parseBurst for what comes from the fabric.
+func (w *worker) parseUplink(q *rxQueue, pkts []*packet.Packet, all uint64) (plain uint64, bytes uint64) {
+	w.burst.SetScope(q.scope)
+	inner, rewritten := uint64(0), uint64(0)
+	if len(q.local.PAs) > 0 {
+		inner, bytes = w.burst.DecapPlain(pkts, &q.local)
+		plain, _ = w.burst.ParsePlain(pkts, inner, q.flows.seed)
+	} else {
+		for _, p := range pkts {
 			bytes += uint64(p.PktLen)
-			class[i] = w.classifyUplink(q, p, i)
 		}
-		return bytes
 	}
-	seed := q.flows.seed
-	for i, p := range pkts {
-		bytes += uint64(p.PktLen)
-		if p.NbSegs == 1 {
-			if hash, ok := packet.ParsePlain(p.Data(), q.scope, seed, &meta[i]); ok {
-				hashes[i], class[i] = hash, classFlow
-				continue
-			}
+	for rest := all &^ plain; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
+		if inner>>i&1 != 0 {
+			w.class[i] = w.classify(q, pkts[i], i, uint32(w.burst.Scope[i]))
+		} else if w.class[i] = w.classifyUplink(q, pkts[i], i); w.class[i] == classRewritten {
+			rewritten |= 1 << i
 		}
-		class[i] = w.classify(q, p, i, q.scope)
 	}
-	return bytes
+	if rewritten != 0 {
+		plain |= w.parseRewritten(q, pkts, rewritten)
+	}
+	return plain, bytes
+}
+
+// parseRewritten is parseBurst for frames between provider addresses of VMs.
+func (w *worker) parseRewritten(q *rxQueue, pkts []*packet.Packet, among uint64) (plain uint64) {
+	plain, _ = w.burst.ParsePlain(pkts, among, q.flows.seed)
+	for rest := among &^ plain; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
+		w.class[i] = w.classify(q, pkts[i], i, q.scope)
+	}
+	return plain
+}
+
+// complete makes a plain packet like others, for what is not done by the loops of fast.go.
+func (w *worker) complete(p *packet.Packet, i int) {
+	w.class[i] = classFlow
+	packet.PlainParsed(p, &w.burst.Key[i], &w.meta[i])
 }
 
 // touch starts the cache lines of a burst's flows on their way, all at once, before the first is waited for.
 func (w *worker) touch(q *rxQueue, n int) {
 	slots, mask, sum := q.flows.slots, q.flows.mask, uint64(0)
-	for _, hash := range w.hash[:n] {
+	for _, hash := range w.burst.Hash[:n] {
 		sum += slots[hash&mask].bytes
 	}
 	w.touched = sum
@@ -106,96 +138,104 @@ func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) fra
 		return classARP
 	case packet.L3IPv6:
 		m.Wide(p.Data(), &w.wide[i])
-		w.hash[i] = w.wide[i].Hash(q.wide.seed)
+		w.burst.Hash[i] = w.wide[i].Hash(q.wide.seed)
 		if isND(m, p.Data()) {
 			return classND
 		}
 		return classWide
 	}
-	w.hash[i] = m.Key.Hash(q.flows.seed)
+	w.burst.Hash[i] = m.Key.Hash(q.flows.seed)
 	return classFlow
 }
 
-// runKnown executes the packets whose flow is known and still valid, and lists the others in w.miss. Most are to be
-// encapsulated or rewritten and nothing else: they wait for loops of their own.
-func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet) (missed int) {
-	t, cells, hits, plain, moved := q.flows, &w.sw.epochs, uint64(0), 0, 0
-	class, meta, hashes := w.class[:len(pkts)], w.meta[:len(pkts)], w.hash[:len(pkts)]
-	for i, p := range pkts {
-		var a *action
-		switch class[i] {
-		case classFlow:
-			k, at := &meta[i].Key, hashes[i]&t.mask
-			f := &t.slots[at]
-			if f.key != *k {
-				f = &t.slots[at+1]
-			}
-			if f.key != *k || f.action == 0 || f.epoch != cells.sum(f.srcCell, f.dstCell) {
-				a = hit(w, q, t, k, i, p)
-				break
-			}
-			a = &q.actions.slots[f.action]
-			if a.flags&flagDecap != 0 && a.outerSrc != w.outer[i].src {
-				a = nil
-				break
-			}
-			f.packets++
-			f.bytes += uint64(p.PktLen)
-			f.seen = w.tick
-			hits++
-		case classWide:
-			a = hit(w, q, q.wide, &w.wide[i], i, p)
-		case classDone:
+// lookupBurst finds the flows of the plain packets, counts the packets of those that are known and still valid, and
+// notes their actions in w.known. Nearly every flow stands in its first place: the loop looks only there, and calls
+// nothing, since a call would cost it all registers.
+func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) {
+	t, cells, uplink := q.flows, &w.sw.epochs, q.uplink
+	slots, mask, elsewhere := t.slots, t.mask, uint64(0)
+	w.known = [packet.RxBurst]uint32{}
+	for i, p := range pkts[:min(len(pkts), packet.RxBurst)] {
+		if plain>>i&1 == 0 {
 			continue
 		}
-		switch {
-		case a == nil:
+		f, k := &slots[w.burst.Hash[i]&mask], &w.burst.Key[i]
+		if f.key != *k || f.epoch != cells.sum(f.srcCell, f.dstCell) || uplink && q.actions.slots[f.action].spoofed(&w.burst.Outer[i]) {
+			elsewhere |= 1 << i
+			continue
+		}
+		w.known[i] = f.action // 0 is that of a free place
+		f.packets++
+		f.bytes += uint64(p.PktLen)
+		f.seen = w.tick
+	}
+	t.stats.Hits += uint64(bits.OnesCount64(plain &^ elsewhere))
+	for ; elsewhere != 0; elsewhere &= elsewhere - 1 {
+		i := bits.TrailingZeros64(elsewhere)
+		w.known[i], _ = hit(w, q, t, &w.burst.Key[i], i, pkts[i])
+	}
+}
+
+// runKnown executes the packets whose flow is known and still valid, in the order of the burst, and lists the others in
+// w.miss.
+func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet, plain uint64) (missed int) {
+	for i := 0; i < len(pkts); {
+		if id := w.known[i]; id != 0 {
+			n := w.runFast(q, pkts, i)
+			if n == 0 {
+				w.complete(pkts[i], i)
+				w.execute(q, pkts[i], i, &q.actions.slots[id])
+				n = 1
+			}
+			i += n
+			continue
+		}
+		p := pkts[i]
+		if plain>>i&1 != 0 {
+			w.complete(p, i)
 			w.miss[missed] = uint8(i)
 			missed++
-		case a.kind == actEncap && a.flags&flagRewrites == 0:
-			it := &w.plain[plain] // field by field, as in packet.ParsePlain
-			it.p, it.a, it.tos, it.flowID, it.i = p, a, meta[i].TOS, uint8(hashes[i]>>56), uint8(i)
-			plain++
-		case a.kind == actForward && a.flags&(flagRewrites&^flagDecap) == 0 && p.PktLen <= uint32(a.maxLen) &&
-			(a.flags&flagDecap == 0 || w.outer[i].tos&packet.ECNMask == meta[i].TOS&packet.ECNMask):
-			w.send(q.port, a.out, p) // not a byte changes
-		case a.kind >= actRewriteOut && a.flags&flagRewrites == 0 && a.kind <= actRewriteIn:
-			it := &w.moved[moved]
-			it.p, it.a, it.i = p, a, uint8(i)
-			moved++
-		default:
+		} else if a, done := w.lookupOne(q, p, i); a != nil {
 			w.execute(q, p, i, a)
+		} else if !done {
+			w.miss[missed] = uint8(i)
+			missed++
 		}
-	}
-	t.stats.Hits += hits
-	if w.sample.on {
-		w.mark(q, StageLookup)
-	}
-	if plain > 0 {
-		w.encapsulateBurst(q, w.plain[:plain])
-	}
-	if moved > 0 {
-		w.rewriteBurst(q, w.moved[:moved])
+		i++
 	}
 	return missed
 }
 
-// hit finds the action of a known flow and counts the packet; nil when the flow is unknown, or must be decided again
-// because its policy changed or, in NVGRE, because the outer source is another than the flow's.
-func hit[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[K, P], k *K, i int, p *packet.Packet) *action {
-	f := t.lookup(k, w.hash[i])
-	if f == nil || f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell) {
-		return nil
+// lookupOne finds the action of a packet that is not plain, nil when it is to be decided; done says that it has come to
+// its end already.
+func (w *worker) lookupOne(q *rxQueue, p *packet.Packet, i int) (a *action, done bool) {
+	switch w.class[i] {
+	case classFlow:
+		_, a = hit(w, q, q.flows, &w.meta[i].Key, i, p)
+	case classWide:
+		_, a = hit(w, q, q.wide, &w.wide[i], i, p)
+	case classDone:
+		return nil, true
 	}
-	a := &q.actions.slots[f.action]
-	if a.flags&flagDecap != 0 && a.outerSrc != w.outer[i].src {
-		return nil
+	return a, false
+}
+
+// hit finds the action of a known flow and counts the packet; 0 and nil when the flow is unknown, or must be decided again
+// because its policy changed or, in NVGRE, because the outer source is another than the flow's.
+func hit[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[K, P], k *K, i int, p *packet.Packet) (id uint32, a *action) {
+	f := t.lookup(k, w.burst.Hash[i])
+	if f == nil || f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell) {
+		return 0, nil
+	}
+	a = &q.actions.slots[f.action]
+	if a.spoofed(&w.burst.Outer[i]) {
+		return 0, nil
 	}
 	f.packets++
 	f.bytes += uint64(p.PktLen)
 	f.seen = w.tick
 	t.stats.Hits++
-	return a
+	return f.action, a
 }
 
 // runNew handles a packet that no valid flow knows.
@@ -215,7 +255,7 @@ func (w *worker) runNew(q *rxQueue, p *packet.Packet, i int) {
 // decideFlow asks the layers, remembers their verdict and executes it. What is refused from the fabric is not remembered: a
 // forged packet can neither displace the flow of the true sender nor fill the tables. Rules deny only what passed the guard.
 func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[K, P], k *K, i int, p *packet.Packet) {
-	if a := hit(w, q, t, k, i, p); a != nil { // decided by an earlier packet of this burst
+	if _, a := hit(w, q, t, k, i, p); a != nil { // decided by an earlier packet of this burst
 		w.execute(q, p, i, a)
 		return
 	}
@@ -224,12 +264,12 @@ func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[
 	epoch, stable := w.sw.decide(&w.fresh)
 	f := &w.fresh
 	w.learn(q, f)
-	known := t.lookup(k, w.hash[i])
+	known := t.lookup(k, w.burst.Hash[i])
 	refused := f.act.kind == actDrop && (f.encapsulated || f.rewritten) && f.act.reason != ReasonACLDenyIn
 	if stable && !refused {
 		if id := q.actions.intern(&f.act); id != 0 {
 			if known == nil {
-				known = t.insert(k, w.hash[i], w.tick, q.release)
+				known = t.insert(k, w.burst.Hash[i], w.tick, q.release)
 			} else {
 				q.release(known.action)
 			}
@@ -262,8 +302,8 @@ func (w *worker) prepare(q *rxQueue, p *packet.Packet, i int) {
 	default:
 		f.entropy = m.Key.Entropy()
 	}
-	if o := &w.outer[i]; o.src != 0 {
-		f.encapsulated, f.vsid, f.outerSrc = true, o.vsid, packet.AddrFrom4(o.src)
+	if o := &w.burst.Outer[i]; o.Src != 0 {
+		f.encapsulated, f.vsid, f.outerSrc = true, o.VSID, packet.AddrFrom4(o.Src)
 	}
 }
 

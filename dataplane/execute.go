@@ -49,7 +49,7 @@ func (w *worker) transform(q *rxQueue, p *packet.Packet, i int, a *action) bool 
 		w.tooBig(q, p, m, a)
 		return false
 	}
-	if a.kind == actForward && a.flags&(flagRewrites&^flagDecap) == 0 && (a.flags&flagDecap == 0 || w.outer[i].tos&3 == m.TOS&3) {
+	if a.kind == actForward && a.flags&(flagRewrites&^flagDecap) == 0 && (a.flags&flagDecap == 0 || w.burst.Outer[i].TOS&3 == m.TOS&3) {
 		return true // not a byte changes
 	}
 	if !headWritable(p) {
@@ -131,7 +131,7 @@ func (w *worker) mergeECN(q *rxQueue, p *packet.Packet, i int) bool {
 	if m.Kind != packet.L3IPv4 && m.Kind != packet.L3IPv6 {
 		return true
 	}
-	ecn, ok := packet.ECNDecap(w.outer[i].tos&3, m.TOS&3)
+	ecn, ok := packet.ECNDecap(w.burst.Outer[i].TOS&3, m.TOS&3)
 	if !ok {
 		w.discard(q.port, p, ReasonECN)
 		return false
@@ -166,49 +166,6 @@ func encodeOuter(h *[outerLen]byte, src packet.MAC, from, to, vsid uint32) (sum 
 	return uint32(^packet.Checksum(h[outerIPOff:outerGREOff], 0))
 }
 
-// plainEncap is a packet of a known flow that is encapsulated as it is.
-type plainEncap struct {
-	p      *packet.Packet
-	a      *action
-	tos    uint8
-	flowID uint8
-	i      uint8 // in the burst
-}
-
-// encapsulateBurst is encapsulate for the packets of a burst that need nothing else; those that turn out to need more
-// go the general way. It is the loop in which a host that sends spends its time.
-func (w *worker) encapsulateBurst(q *rxQueue, items []plainEncap) {
-	o, hops := &w.out, &w.sw.neighbours.entries
-	for k := range items {
-		it := &items[k]
-		p, a, size := it.p, it.a, it.p.PktLen
-		mac := hops[a.nextHop].mac.Load()
-		if size > uint32(a.maxLen) || !headWritable(p) || p.DataOff < outerLen || mac == 0 || len(w.held) > 0 || o.n >= packet.MaxTx {
-			w.execute(q, p, int(it.i), a)
-			continue
-		}
-		p.DataOff -= outerLen
-		p.DataLen += outerLen
-		p.PktLen = size + outerLen
-		h := p.NVGREFront()
-		*h = a.header
-		fillOuter(h, a.sum, size, it.tos, it.flowID)
-		setNextHop(h, mac)
-		n := o.n
-		w.io.Tx[n] = p
-		o.size[n] = size + outerLen
-		o.n = n + 1
-		if o.spans > 0 {
-			if s := &o.span[o.spans-1]; s.in == q.port && s.out == a.out {
-				s.count++
-				s.bytes += uint64(size + outerLen)
-				continue
-			}
-		}
-		o.open(q.port, a.out, n)
-	}
-}
-
 // fillOuter completes the outer header for an inner frame of size bytes.
 func fillOuter(h *[outerLen]byte, sum, size uint32, tos, flowID uint8) {
 	total := size + outerLen - outerIPOff
@@ -229,7 +186,7 @@ func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
 	}
 	h := p.NVGREFront()
 	*h = a.header
-	fillOuter(h, a.sum, size, w.meta[i].TOS, byte(w.hash[i]>>56))
+	fillOuter(h, a.sum, size, w.meta[i].TOS, byte(w.burst.Hash[i]>>56))
 	w.toNextHop(q.port, a, p)
 }
 

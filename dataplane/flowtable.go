@@ -152,7 +152,7 @@ func (t *flowTable[K, P]) place(hash uint64, now uint32, release func(uint32)) *
 
 func (t *flowTable[K, P]) drop(f *flow[K], release func(uint32)) {
 	release(f.action)
-	f.action = 0
+	*f = flow[K]{} // its key, too: worker.lookupBurst looks at the key first
 	t.count--
 }
 

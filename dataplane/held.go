@@ -120,7 +120,7 @@ func (w *worker) refreshNeighbours() {
 			continue
 		}
 		if e.tries.Load() >= arpTries && w.now-e.asked.Load() >= int64(arpRetry) {
-			e.mac.Store(0)
+			w.sw.neighbours.setMAC(e, 0)
 			continue
 		}
 		if e.due(w.now) {

@@ -39,7 +39,7 @@ func TestExtremeMTU(t *testing.T) {
 
 func TestManyProviderAddresses(t *testing.T) {
 	var all []string
-	for i := range 3 * maxLocalPAs {
+	for i := range 48 {
 		all = append(all, fmt.Sprintf("172.16.1.%d/24", 100+i))
 	}
 	r := newRigOf(t, 1, strings.Replace(rigPolicy, "172.16.1.1/24", strings.Join(all, ", "), 1))

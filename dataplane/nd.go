@@ -20,7 +20,7 @@ func (w *worker) handleND(q *rxQueue, p *packet.Packet, i int) {
 	m := &w.meta[i]
 	snap := w.sw.snap.Load()
 	port := snap.Port(q.port)
-	virtual := w.outer[i].src != 0 || port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet
+	virtual := w.burst.Outer[i].Src != 0 || port.Kind == policy.PortVport && port.Attach == policy.AttachSubnet
 	if !virtual {
 		decideFlow(w, q, q.wide, &w.wide[i], i, p)
 		return
@@ -35,7 +35,7 @@ func (w *worker) handleND(q *rxQueue, p *packet.Packet, i int) {
 		w.discard(q.port, p, ReasonBadND)
 		return
 	}
-	if w.outer[i].src != 0 {
+	if w.burst.Outer[i].Src != 0 {
 		w.ndFromNVGRE(q, p, i, &nd, snap)
 	} else {
 		w.ndFromVport(q, p, i, &nd, snap, port)
@@ -125,7 +125,7 @@ func (nd *ndMessage) guard(m *packet.Parsed, sub *policy.Subnet, in uint32, mac 
 
 // ndFromNVGRE carries unicast messages that claim no address but the sender's; the guard layer checks the sender.
 func (w *worker) ndFromNVGRE(q *rxQueue, p *packet.Packet, i int, nd *ndMessage, snap *policy.Snapshot) {
-	sub := snap.SubnetByVSID(w.outer[i].vsid)
+	sub := snap.SubnetByVSID(w.burst.Outer[i].VSID)
 	if sub != nil && !nd.dst.IsGroup() {
 		forged := nd.hasClaims && nd.claims != nd.src || nd.src == snap.RouterMAC || // no router passes these on
 			!nd.solicit && nd.target == linkLocalRouter

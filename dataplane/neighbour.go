@@ -27,6 +27,7 @@ const (
 // index may stay in actions for good. A next hop's MAC is read at every packet: when it changes no flow decides again.
 type neighbours struct {
 	entries [maxNeighbours]neighbour
+	changes atomic.Uint32 // of MACs, counted after the change: what workers have copied is right while it stays
 }
 
 type neighbour struct {
@@ -76,7 +77,7 @@ func (n *neighbours) find(uplink uint32, addr uint32) *neighbour {
 func (n *neighbours) forget(uplink uint32) {
 	for i := range n.entries {
 		if e := &n.entries[i]; e.key.Load() != 0 && e.uplink() == uplink {
-			e.mac.Store(0)
+			n.setMAC(e, 0)
 			e.confirmed.Store(0)
 			e.asked.Store(0)
 			e.tries.Store(0)
@@ -87,11 +88,18 @@ func (n *neighbours) forget(uplink uint32) {
 func (e *neighbour) uplink() uint32 { return uint32(e.key.Load()&^neighbourUsed>>32) & 0x7fffffff }
 func (e *neighbour) addr() uint32   { return uint32(e.key.Load()) }
 
+// setMAC changes a next hop's MAC, 0 for unknown.
+func (n *neighbours) setMAC(e *neighbour, mac uint64) {
+	if e.mac.Swap(mac) != mac {
+		n.changes.Add(1)
+	}
+}
+
 // confirm takes a MAC from an ARP message of the next hop.
-func (e *neighbour) confirm(m packet.MAC, now int64) {
+func (n *neighbours) confirm(e *neighbour, m packet.MAC, now int64) {
 	e.confirmed.Store(now)
 	e.tries.Store(0)
-	e.mac.Store(m.Uint64())
+	n.setMAC(e, m.Uint64())
 }
 
 // due reports whether a request should be sent now, and claims the right to send it: of several workers that want the

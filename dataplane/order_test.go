@@ -25,7 +25,7 @@ func TestHeldPacketsAreNotOvertaken(t *testing.T) {
 	require.NoError(t, err)
 	w := r.sw.workers[0]
 	w.do(func() {
-		r.sw.neighbours.find(r.index.byName["up0"], 172<<24|16<<16|1<<8|2).confirm(mac, w.now)
+		r.sw.neighbours.confirm(r.sw.neighbours.find(r.index.byName["up0"], 172<<24|16<<16|1<<8|2), mac, w.now)
 		for i := 2; i < 6; i++ {
 			r.inject("red-vm1", numbered(i))
 		}
@@ -111,9 +111,9 @@ func TestFlowKeepsItsOrder(t *testing.T) {
 	for round := range 100 {
 		r.publish(r.parse(policies[[]int{0, 2, 3}[round%3]])) // none moves the target
 		if round%4 == 0 {
-			hop.mac.Store(0)
+			r.sw.neighbours.setMAC(hop, 0)
 			check()
-			hop.confirm(mac, r.sw.clock())
+			r.sw.neighbours.confirm(hop, mac, r.sw.clock())
 		}
 		check()
 	}

@@ -266,10 +266,10 @@ func (w *worker) staleOf(q *rxQueue, miss []uint8) (set uint64) {
 func (w *worker) isStale(q *rxQueue, i int) bool {
 	switch w.class[i] {
 	case classFlow:
-		f := q.flows.lookup(&w.meta[i].Key, w.hash[i])
+		f := q.flows.lookup(&w.meta[i].Key, w.burst.Hash[i])
 		return f != nil && f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell)
 	case classWide:
-		f := q.wide.lookup(&w.wide[i], w.hash[i])
+		f := q.wide.lookup(&w.wide[i], w.burst.Hash[i])
 		return f != nil && f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell)
 	}
 	return false

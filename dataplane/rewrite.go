@@ -28,18 +28,6 @@ func (q *rxQueue) answersFor(snap *policy.Snapshot, addr uint32) bool {
 	return vm != nil && uplink == q.port
 }
 
-// classifyRewritten parses a frame for the uplink that is not for its own address: a VM's, or nobody's, as
-// guardRewritten will find.
-func (w *worker) classifyRewritten(q *rxQueue, p *packet.Packet, i int) frameClass {
-	if p.NbSegs == 1 {
-		if hash, ok := packet.ParsePlain(p.Data(), q.scope, q.flows.seed, &w.meta[i]); ok {
-			w.hash[i] = hash
-			return classFlow
-		}
-	}
-	return w.classify(q, p, i, q.scope)
-}
-
 // forRewrittenVM is true of the frames that classifyUplink left over: IPv4 for the uplink, but not for its own address.
 func (f *newFlow) forRewrittenVM() bool {
 	if f.port.Kind != policy.PortUplink || f.meta.Kind != packet.L3IPv4 || f.meta.VID() != 0 || f.dstMAC != f.port.MAC {
@@ -170,62 +158,6 @@ func (w *worker) rewrite(q *rxQueue, p *packet.Packet, i int, a *action) {
 	}
 	*(*packet.MAC)(data[6:]) = *(*packet.MAC)(a.header[6:])
 	w.toNextHop(q.port, a, p)
-}
-
-// plainRewrite is a packet of a known flow whose addresses are replaced and nothing else.
-type plainRewrite struct {
-	p *packet.Packet
-	a *action
-	i uint8 // in the burst
-}
-
-// Offsets in an untagged frame whose IPv4 header has no options.
-const (
-	plainL4Off  = packet.EthernetLen + packet.IPv4Len
-	plainUDPSum = plainL4Off + 6
-	plainTCPSum = plainL4Off + 16
-)
-
-// rewriteBurst is rewrite for the plain TCP and UDP packets of a burst that need nothing else; those that turn out to
-// need more go the general way.
-func (w *worker) rewriteBurst(q *rxQueue, items []plainRewrite) {
-	o, hops := &w.out, &w.sw.neighbours.entries
-	for k := range items {
-		it := &items[k]
-		p, a, m := it.p, it.a, &w.meta[it.i%packet.RxBurst]
-		size, mac := p.PktLen, hops[a.nextHop].mac.Load()
-		if a.kind == actRewriteIn {
-			mac = binary.BigEndian.Uint64(a.header[:]) >> 16
-		}
-		if size > uint32(a.maxLen) || !headWritable(p) || m.L3 != packet.EthernetLen || m.L4 != plainL4Off || mac == 0 ||
-			len(w.held) > 0 || o.n >= packet.MaxTx || m.Proto != packet.ProtoTCP && m.Proto != packet.ProtoUDP {
-			w.execute(q, p, int(it.i), a)
-			continue
-		}
-		h := p.NVGREFront() // Parse has seen at least as much
-		if m.Proto == packet.ProtoTCP {
-			sum := p.Data()[plainTCPSum : plainTCPSum+2]
-			binary.BigEndian.PutUint16(sum, packet.ApplyDelta(binary.BigEndian.Uint16(sum), a.delta))
-		} else {
-			binary.BigEndian.PutUint16(h[plainUDPSum:], packet.ApplyDeltaUDP(binary.BigEndian.Uint16(h[plainUDPSum:]), a.delta))
-		}
-		binary.BigEndian.PutUint16(h[outerSumOff:], packet.ApplyDelta(binary.BigEndian.Uint16(h[outerSumOff:]), a.delta))
-		binary.LittleEndian.PutUint64(h[outerSrcOff:], binary.LittleEndian.Uint64(a.header[outerSrcOff:]))
-		*(*packet.MAC)(h[6:]) = *(*packet.MAC)(a.header[6:])
-		setNextHop(h, mac)
-		n := o.n
-		w.io.Tx[n] = p
-		o.size[n] = size
-		o.n = n + 1
-		if o.spans > 0 {
-			if s := &o.span[o.spans-1]; s.in == q.port && s.out == a.out {
-				s.count++
-				s.bytes += uint64(size)
-				continue
-			}
-		}
-		o.open(q.port, a.out, n)
-	}
 }
 
 // rewriteFault says why a payload could not be rewritten.

@@ -102,25 +102,15 @@ func (r *rig) repeatAction(b *testing.B, w *worker, q *rxQueue, frame []byte) {
 		pkts[i] = w.spare()
 		pkts[i].Append(len(frame))
 		copy(pkts[i].Data(), frame)
-		w.outer[i] = outerInfo{}
-		require.Equal(b, classFlow, w.classify(q, pkts[i], i, q.scope))
+		w.burst.Outer[i] = packet.Outer{}
 	}
-	f := q.flows.lookup(&w.meta[0].Key, w.hash[0])
-	require.NotNil(b, f)
-	a := &q.actions.slots[f.action]
+	w.burst.SetScope(q.scope)
+	plain, _ := w.burst.ParsePlain(pkts[:], ^uint64(0), q.flows.seed)
+	require.Equal(b, ^uint64(0), plain)
+	w.lookupBurst(q, pkts[:], plain)
 	b.ResetTimer()
 	for n := 0; n < b.N; n += len(pkts) {
-		if a.kind == actEncap {
-			for i, p := range pkts {
-				w.plain[i] = plainEncap{p: p, a: a, i: uint8(i)}
-			}
-			w.encapsulateBurst(q, w.plain[:])
-		} else {
-			for i, p := range pkts {
-				w.moved[i] = plainRewrite{p: p, a: a, i: uint8(i)}
-			}
-			w.rewriteBurst(q, w.moved[:])
-		}
+		require.Equal(b, len(pkts), w.runFast(q, pkts[:], 0))
 		for _, p := range pkts {
 			p.TrimFront(int(p.DataLen) - len(frame))
 		}

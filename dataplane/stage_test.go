@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/internal/frames"
+	"github.com/sluicenet/sluice/packet"
 )
 
 // tickingPoller has a time stamp counter that moves with every reading of it, and by nothing else.
@@ -110,7 +111,7 @@ func TestStagesSumUpToTheWhole(t *testing.T) {
 	}
 	require.Equal(t, whole, sum, "nothing is left out and nothing counted twice")
 	require.InDelta(t, 1000, w.Sample.Samples, 60)
-	require.InDelta(t, 3000*64, w.Sample.Packets, 5*64, "samples stand for all packets")
+	require.InDelta(t, 3000*2*packet.RxBurst, w.Sample.Packets, 10*packet.RxBurst, "samples stand for all packets")
 	require.Zero(t, w.Sample.Cycles[StageStalled])
 
 	ofQueues, packets := [NumStages]uint64{}, uint64(0)
@@ -125,10 +126,10 @@ func TestStagesSumUpToTheWhole(t *testing.T) {
 			}
 			decides := q.Port == r.index.byName["red-vm1"] // its ARP requests
 			require.Equal(t, decides, q.Sample.Cycles[StageNewFlows] > 0)
-			require.EqualValues(t, 3000*32, q.Packets)
+			require.EqualValues(t, 3000*packet.RxBurst, q.Packets)
 			require.EqualValues(t, 3000, q.Bursts)
 			require.InDelta(t, 1000, q.Sample.Samples, 60)
-			require.Equal(t, weights*32, q.Sample.Packets)
+			require.Equal(t, weights*packet.RxBurst, q.Sample.Packets)
 		}
 	}
 	require.Equal(t, w.Sample.Packets, packets)
@@ -158,7 +159,7 @@ func TestSamplingCanBeOff(t *testing.T) {
 	r, _ := tickingRig(t, -1)
 	r.iterate(500, nil)
 	w := r.workers()[0]
-	require.EqualValues(t, 500*64, w.Queues[0].Packets+w.Queues[1].Packets)
+	require.EqualValues(t, 500*2*packet.RxBurst, w.Queues[0].Packets+w.Queues[1].Packets)
 	require.Zero(t, w.Sample)
 	require.Zero(t, w.Queues[0].Sample)
 }
@@ -208,7 +209,7 @@ func TestEstimatesHoldWhenTheLoadChanges(t *testing.T) {
 			p.poll = load.poll
 			r.iterate(int(load.iterations), nil)
 			whole += load.poll * load.iterations
-			packets += load.iterations * 64
+			packets += load.iterations * 2 * packet.RxBurst
 		}
 	}
 	w := r.workers()[0].Sample

@@ -154,6 +154,22 @@ func (o *txStage) open(in, out uint32, n int) {
 	o.spans++
 }
 
+// extend adds n packets that were put behind the staged ones, with their sizes, to a span.
+func (o *txStage) extend(in, out uint32, n int, bytes uint64) {
+	first := o.n
+	o.n += n
+	if o.spans > 0 {
+		if s := &o.span[o.spans-1]; s.in == in && s.out == out {
+			s.count += uint32(n)
+			s.bytes += bytes
+			return
+		}
+	}
+	o.open(in, out, first)
+	s := &o.span[o.spans-1]
+	s.count, s.bytes = uint32(n), bytes
+}
+
 // discard drops a packet and counts why.
 func (w *worker) discard(in uint32, p *packet.Packet, r Reason) {
 	w.ctr.drop(in, r)

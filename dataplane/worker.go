@@ -2,7 +2,9 @@ package dataplane
 
 import (
 	"fmt"
+	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,14 +50,13 @@ type worker struct {
 	nextRun int64 // of the timers
 	sweepQ  int
 
+	// Of the burst in hand, by place. What is plain has burst.Key, and meta only once it is needed (complete).
+	burst packet.Burst
 	meta  [packet.RxBurst]packet.Parsed
 	wide  [packet.RxBurst]packet.WideKey
-	hash  [packet.RxBurst]uint64
-	outer [packet.RxBurst]outerInfo
 	class [packet.RxBurst]frameClass
+	known [packet.RxBurst]uint32 // actions of plain packets of known flows, 0 for all others
 	miss  [packet.RxBurst]uint8
-	plain [packet.RxBurst]plainEncap
-	moved [packet.RxBurst]plainRewrite
 	fresh newFlow
 	slow  protection
 
@@ -99,14 +100,10 @@ type rxQueue struct {
 	totals     QueueTotals
 	shown      *published[stamped[QueueTotals]]
 
-	snap  *policy.Snapshot // that mac and pas were taken from
+	snap  *policy.Snapshot // that mac and local were taken from
 	mac   packet.MAC
-	pas   [maxLocalPAs]uint32
-	count int  // of pas
-	more  bool // the uplink has more than these
+	local packet.Fabric
 }
-
-const maxLocalPAs = 16 // at hand; further ones are looked up in the snapshot
 
 func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 	ctr, err := newCounters(s.cfg.MaxPorts)
@@ -357,33 +354,16 @@ func (q *rxQueue) free() {
 func (q *rxQueue) refresh(snap *policy.Snapshot) {
 	q.snap = snap
 	q.mac = snap.Port(q.port).MAC
-	q.count, q.more = 0, false
+	q.local.MAC = bits.ReverseBytes64(q.mac.Uint64()) >> 16
+	q.local.PAs = q.local.PAs[:0]
 	for i := range snap.PAs {
-		pa := &snap.PAs[i]
-		if pa.Uplink != q.port || !pa.Addr.Is4() {
-			continue
+		if pa := &snap.PAs[i]; pa.Uplink == q.port && pa.Addr.Is4() {
+			q.local.PAs = append(q.local.PAs, pa.Addr.V4())
 		}
-		if q.count == maxLocalPAs {
-			q.more = true
-			break
-		}
-		q.pas[q.count] = pa.Addr.V4()
-		q.count++
 	}
 }
 
-func (q *rxQueue) ownsPA(addr uint32) bool {
-	for _, pa := range q.pas[:q.count] {
-		if pa == addr {
-			return true
-		}
-	}
-	if q.more {
-		pa := q.snap.LocalPA(packet.AddrFrom4(addr))
-		return pa != nil && pa.Uplink == q.port
-	}
-	return false
-}
+func (q *rxQueue) ownsPA(addr uint32) bool { return slices.Contains(q.local.PAs, addr) }
 
 // timers are the worker's slow duties: idle flows, and for the first worker the fabric's ARP cache.
 func (w *worker) timers() {

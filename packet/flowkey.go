@@ -57,17 +57,22 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// Hash mixes the key with a secret seed, so that nobody outside can choose keys that collide.
-func (k *Key) Hash(seed uint64) uint64 { return hashWords(k[0], k[1], k[2], k[3], seed) }
+// spread makes four secret words of one, the seed itself being the first: every word of a key meets a secret, or
+// a word that equals a known constant would make a product zero, whatever its partner.
+func spread(seed uint64) (s1, s2, s3 uint64) {
+	return seed*hashMul1 ^ hashMul2, seed*hashMul2 ^ hashMul3, seed*hashMul3 ^ hashMul1
+}
 
-func hashWords(k0, k1, k2, k3, seed uint64) uint64 {
-	return fold(fold(k0^seed, k1^hashMul1)^k2, k3^seed^hashMul2)
+// Hash mixes the key with a secret seed, so that nobody outside can choose keys that collide.
+func (k *Key) Hash(seed uint64) uint64 {
+	s1, s2, s3 := spread(seed)
+	return fold(k[0]^seed, k[1]^s1) ^ fold(k[2]^s2, k[3]^s3)
 }
 
 // Hash mixes the key with a secret seed.
 func (k *WideKey) Hash(seed uint64) uint64 {
-	h := fold(fold(k[0]^seed, k[1]^hashMul1)^k[2], k[3]^seed^hashMul2)
-	return fold(fold(h^k[4], k[5]^hashMul3)^k[6], k[7]^seed^hashMul1)
+	s1, s2, s3 := spread(seed)
+	return fold(k[0]^seed, k[1]^s1) ^ fold(k[2]^s2, k[3]^s3) ^ fold(k[4]^s2^hashMul1, k[5]^seed^hashMul2) ^ fold(k[6]^s3^hashMul2, k[7]^s1^hashMul3)
 }
 
 // Entropy is a hash of the flow's addresses, protocol and ports alone, the same on every host and for every DSCP: the

@@ -4,7 +4,7 @@ package packet
 // plus copies (flooding), which are bounded by the spares.
 const (
 	MaxRx     = 256           // packets received by one poll
-	RxBurst   = 32            // packets taken from a receive queue before it is the next one's turn
+	RxBurst   = 64            // packets taken from a receive queue before it is the next one's turn
 	MaxSpares = 128           // fresh packets at hand for replies and copies
 	MaxTx     = 2 * MaxRx     // >= MaxRx + MaxSpares + packets that waited for a next hop
 	MaxFree   = MaxTx + MaxRx // >= all that one iteration can drop

@@ -56,6 +56,23 @@ func (p *Packet) NVGREFront() *[42]byte {
 	return (*[42]byte)(unsafe.Add(p.BufAddr, uintptr(p.DataOff)))
 }
 
+// PlainFront views the first 54 bytes of the frame, which the caller has made sure of: Ethernet, IPv4 and TCP.
+func (p *Packet) PlainFront() *[plainLen]byte {
+	return (*[plainLen]byte)(unsafe.Add(p.BufAddr, uintptr(p.DataOff)))
+}
+
+// simple is Writable in two loads: RefCnt and NbSegs stand in one word.
+func (p *Packet) simple() bool {
+	return *(*uint32)(unsafe.Pointer(&p.RefCnt)) == 1<<16|1 && p.OlFlags>>61&3 == 0
+}
+
+// GrowPlain is Prepend for a packet of one segment that has the headroom: PktLen and DataLen stand in one word, and
+// neither overflows.
+func (p *Packet) GrowPlain(n uint16) {
+	p.DataOff -= n
+	*(*uint64)(unsafe.Pointer(&p.PktLen)) += uint64(n)<<32 | uint64(n)
+}
+
 // Headroom is the number of bytes that Prepend can still give.
 func (p *Packet) Headroom() int { return int(p.DataOff) }
 

@@ -82,48 +82,6 @@ func Parse(data []byte, frameLen int, scope uint32, out *Parsed) {
 	}
 }
 
-// plainLen is what ParsePlain looks at: Ethernet, IPv4 without options, and a TCP header.
-const plainLen = ethLen + IPv4Len + 20
-
-// ParsePlain is Parse for what most frames are: TCP or UDP in IPv4 without tag, options or fragments, in one segment of
-// at least 54 bytes. It reports false, with out undefined, for every other frame and for everything malformed, which
-// Parse decides about. What it accepts it reads exactly as Parse does; hash is the key's for the seed.
-func ParsePlain(data []byte, scope uint32, seed uint64, out *Parsed) (hash uint64, ok bool) {
-	if len(data) < plainLen {
-		return 0, false
-	}
-	d := (*[plainLen]byte)(data)
-	w1 := binary.LittleEndian.Uint64(d[0:])
-	w2 := uint64(binary.LittleEndian.Uint32(d[8:]))
-	total := int(binary.BigEndian.Uint16(d[16:]))
-	proto := d[23]
-	if binary.LittleEndian.Uint16(d[12:]) != rawIPv4 || d[14] != 0x45 || binary.BigEndian.Uint16(d[20:])&0x3fff != 0 ||
-		total > len(data)-ethLen || (w1>>48|w2<<16)&1 != 0 || w1>>48|w2<<16 == 0 {
-		return 0, false
-	}
-	switch proto {
-	case ProtoTCP:
-		if n := int(d[46]>>4) * 4; n < 20 || n > total-IPv4Len {
-			return 0, false
-		}
-	case ProtoUDP:
-		if n := int(binary.BigEndian.Uint16(d[38:])); n < 8 || n > total-IPv4Len {
-			return 0, false
-		}
-	default:
-		return 0, false
-	}
-	// Field by field: a composite literal is made elsewhere first and copied by wide loads, which wait for the stores.
-	k0 := uint64(scope)<<32 | uint64(proto)<<keyProtoShift | uint64(d[15]>>2)<<keyDSCPShift | keyL3IPv4<<keyL3Shift
-	k2 := w2 | uint64(binary.LittleEndian.Uint32(d[34:]))<<32
-	k3 := binary.LittleEndian.Uint64(d[26:])
-	out.Key[0], out.Key[1], out.Key[2], out.Key[3] = k0, w1, k2, k3
-	out.L3, out.L4, out.Len, out.TCI = ethLen, ethLen+IPv4Len, uint32(ethLen+total), 0
-	out.Kind, out.Err, out.Proto, out.TOS = L3IPv4, ParseOK, proto, d[15]
-	out.Tagged, out.Nested, out.Fragment = false, false, false
-	return hashWords(k0, w1, k2, k3, seed), true
-}
-
 // markSplit turns a truncation into ErrSegments: with more segments to come the bytes are there, but elsewhere.
 func markSplit(out *Parsed) {
 	switch out.Err {

@@ -187,12 +187,13 @@ func TestFaultsPanic(t *testing.T) {
 }
 
 func TestReceiveBudgetAndTurns(t *testing.T) {
+	const burst = packet.RxBurst
 	_, net := newNet(t, 2048, 64)
 	p := net.Poller()
 	for i := range uint32(3) {
 		d := net.Device(1, 1)
 		require.NoError(t, p.AddRx(d.Handle(), 0, 10+i))
-		for range 100 {
+		for range 3*burst + 4 {
 			d.Inject(0, frame(20, byte(i)))
 		}
 	}
@@ -204,15 +205,15 @@ func TestReceiveBudgetAndTurns(t *testing.T) {
 		io.NumFree = io.NumRx
 		return append(out, io.RxRuns[:io.NumRxRuns]...)
 	}
-	assert.Equal(t, []packet.RxRun{{Ref: 10, First: 0, Count: 32}, {Ref: 11, First: 32, Count: 8}}, runs(40))
-	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: 32}, {Ref: 10, First: 32, Count: 32}, {Ref: 11, First: 64, Count: 32}}, runs(256),
+	assert.Equal(t, []packet.RxRun{{Ref: 10, First: 0, Count: burst}, {Ref: 11, First: burst, Count: 8}}, runs(burst+8))
+	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: burst}, {Ref: 10, First: burst, Count: burst}, {Ref: 11, First: 2 * burst, Count: burst}}, runs(256),
 		"resumes after the queue that was served last, at most a burst from each")
 	assert.Empty(t, runs(0), "no budget: only sends")
 	p.RemoveRx(10)
 	p.RestRx(11, true)
-	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: 32}}, runs(256), "the other one rests")
+	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: burst}}, runs(256), "the other one rests")
 	p.RestRx(11, false)
-	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: 32}, {Ref: 11, First: 32, Count: 32}}, runs(256))
+	assert.Equal(t, []packet.RxRun{{Ref: 12, First: 0, Count: burst}, {Ref: 11, First: burst, Count: burst}}, runs(256))
 }
 
 func TestTransmitLimitUnknownOutputAndQueues(t *testing.T) {

@@ -1,0 +1,178 @@
+package dataplane
+
+import (
+	"encoding/binary"
+
+	"github.com/sluicenet/sluice/packet"
+)
+
+// The loops in which a host spends its time: plain packets of known flows whose action needs nothing else. Each takes a
+// row of packets with the same output and kind of action from a place in the burst on, and tells where the row ends;
+// what turns out to need more is left to execute.
+
+// fastAction is what these loops need of an action: one cache line, with the next hop's MAC in place.
+type fastAction struct {
+	row     uint32 // what packets that are handled together have in common (rowOf); 0 when no loop serves the action
+	changes uint32 // neighbours.changes + 1 when header got the next hop's MAC; 0 when it never did
+	nextHop uint32
+	sum     uint32 // of the outer IPv4 header's words without length, TOS and checksum
+	maxLen  uint16
+	delta   uint16
+	header  [outerLen]byte
+	_       uint16
+}
+
+// Kinds of rows.
+const (
+	rowNone uint32 = iota
+	rowForward
+	rowDecap
+	rowEncap
+	rowRewriteOut
+	rowRewriteIn
+)
+
+const rowShift = 24 // ports have 24 bits, as in flow keys
+
+// longestFast keeps the sum of a header, a length and a TOS within what one fold of a checksum takes.
+const longestFast = 0xff00 - outerLen
+
+func makeFast(a *action) fastAction {
+	f := fastAction{nextHop: a.nextHop, sum: a.sum, maxLen: min(a.maxLen, longestFast), delta: a.delta, header: a.header}
+	kind := rowNone
+	switch a.flags & flagRewrites {
+	case 0:
+		kind = [...]uint32{actForward: rowForward, actEncap: rowEncap, actRewriteOut: rowRewriteOut, actRewriteIn: rowRewriteIn}[a.kind]
+	case flagDecap:
+		if a.kind == actForward {
+			kind = rowDecap
+		}
+	}
+	if kind != rowNone {
+		f.row = kind<<rowShift | a.out
+	}
+	return f
+}
+
+// runFast executes a row of packets from a place in the burst on, and tells how many they were.
+func (w *worker) runFast(q *rxQueue, pkts []*packet.Packet, from int) (n int) {
+	actions := q.actions.fast
+	f := &actions[w.known[from]]
+	if len(w.held) > 0 || f.row == 0 {
+		return 0 // what waits for a next hop goes first
+	}
+	pkts = pkts[:min(len(pkts), from+packet.MaxTx-w.out.n, packet.RxBurst)]
+	end, bytes := from, uint64(0)
+	for {
+		changes := w.sw.neighbours.changes.Load() + 1 // never that of an action that knows no MAC yet
+		switch f.row >> rowShift {
+		case rowForward, rowDecap:
+			end, bytes = w.forwardRow(pkts, from, actions, f.row)
+		case rowEncap:
+			end, bytes = w.encapsulateRow(pkts, from, actions, f.row, changes)
+		default:
+			end, bytes = w.rewriteRow(pkts, from, actions, f.row, changes)
+		}
+		if end > from || !w.resolve(f, changes) {
+			break
+		}
+	}
+	if end > from {
+		w.out.extend(q.port, f.row&(1<<rowShift-1), end-from, bytes)
+	}
+	return end - from
+}
+
+// resolve brings the next hop's MAC into an action. It reports whether that has helped.
+func (w *worker) resolve(f *fastAction, changes uint32) bool {
+	if kind := f.row >> rowShift; kind < rowEncap || f.changes == changes {
+		return false
+	} else if kind != rowRewriteIn { // whose header has the VM's MAC
+		mac := w.sw.neighbours.entries[f.nextHop].mac.Load()
+		if mac == 0 {
+			return false
+		}
+		setNextHop(&f.header, mac)
+	}
+	f.changes = changes
+	return true
+}
+
+// forwardRow sends packets on as they are; out of NVGRE only those whose marks of congestion need no merging (RFC 6040).
+func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32) (end int, bytes uint64) {
+	io, decap := w.io, row>>rowShift == rowDecap
+	ahead := uint(w.out.n - from)
+	for i := uint(from); i < uint(len(pkts)); i++ {
+		p := pkts[i]
+		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
+		if f.row != row || size > uint32(f.maxLen) ||
+			decap && (w.burst.Outer[i%packet.RxBurst].TOS^packet.PlainTOS(p))&packet.ECNMask != 0 {
+			return int(i), bytes
+		}
+		io.PutTx((i+ahead)%packet.MaxTx, p)
+		w.out.size[(i+ahead)%packet.MaxTx] = size
+		bytes += uint64(size)
+	}
+	return len(pkts), bytes
+}
+
+// encapsulateRow is encapsulate for a row.
+func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastAction, row, changes uint32) (end int, bytes uint64) {
+	io, ahead := w.io, uint(w.out.n-from)
+	for i := uint(from); i < uint(len(pkts)); i++ {
+		p := pkts[i]
+		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
+		if f.row != row || f.changes != changes || size > uint32(f.maxLen) || p.DataOff < outerLen {
+			return int(i), bytes
+		}
+		tos := packet.PlainTOS(p)
+		p.GrowPlain(outerLen)
+		h := p.NVGREFront()
+		*h = f.header
+		total := size + outerLen - outerIPOff
+		check := f.sum + total + uint32(tos) // at most 0x1fffe (longestFast)
+		h[outerTOSOff] = tos
+		binary.BigEndian.PutUint16(h[outerTotOff:], uint16(total))
+		binary.BigEndian.PutUint16(h[outerSumOff:], ^uint16(check+check>>16))
+		h[outerKeyOff+3] = uint8(w.burst.Hash[i%packet.RxBurst] >> 56)
+		io.PutTx((i+ahead)%packet.MaxTx, p)
+		w.out.size[(i+ahead)%packet.MaxTx] = size + outerLen
+		bytes += uint64(size + outerLen)
+	}
+	return len(pkts), bytes
+}
+
+// Offsets in an untagged frame whose IPv4 header has no options.
+const (
+	plainProto  = packet.EthernetLen + 9
+	plainIPSum  = packet.EthernetLen + 10
+	plainAddrs  = packet.EthernetLen + 12
+	plainL4Off  = packet.EthernetLen + packet.IPv4Len
+	plainUDPSum = plainL4Off + 6
+	plainTCPSum = plainL4Off + 16
+)
+
+// rewriteRow is rewrite for a row.
+func (w *worker) rewriteRow(pkts []*packet.Packet, from int, actions []fastAction, row, changes uint32) (end int, bytes uint64) {
+	io, ahead := w.io, uint(w.out.n-from)
+	for i := uint(from); i < uint(len(pkts)); i++ {
+		p := pkts[i]
+		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
+		if f.row != row || f.changes != changes || size > uint32(f.maxLen) {
+			return int(i), bytes
+		}
+		h := p.PlainFront()
+		if h[plainProto] == packet.ProtoTCP {
+			binary.BigEndian.PutUint16(h[plainTCPSum:], packet.ApplyDelta(binary.BigEndian.Uint16(h[plainTCPSum:]), f.delta))
+		} else {
+			binary.BigEndian.PutUint16(h[plainUDPSum:], packet.ApplyDeltaUDP(binary.BigEndian.Uint16(h[plainUDPSum:]), f.delta))
+		}
+		binary.BigEndian.PutUint16(h[plainIPSum:], packet.ApplyDelta(binary.BigEndian.Uint16(h[plainIPSum:]), f.delta))
+		binary.LittleEndian.PutUint64(h[plainAddrs:], binary.LittleEndian.Uint64(f.header[outerSrcOff:]))
+		*(*[12]byte)(h[:]) = *(*[12]byte)(f.header[:])
+		io.PutTx((i+ahead)%packet.MaxTx, p)
+		w.out.size[(i+ahead)%packet.MaxTx] = size
+		bytes += uint64(size)
+	}
+	return len(pkts), bytes
+}
