@@ -236,7 +236,8 @@ func (g *Generator) result(t Trial, r report, total *jitter.LoopTimes) Result {
 // core.
 func (r *Result) Outcome() search.Outcome {
 	o := search.Outcome{Sent: r.Sent + r.Blocked, Lost: r.Lost + r.Blocked, P50Ns: r.Latency.P50Ns, P99Ns: r.Latency.P99Ns}
-	if awake := r.Seconds - r.Stalled; awake > r.Seconds/2 {
+	if awake := r.Seconds - r.Stalled; awake > 0 {
+		o.Stalled = r.Stalled / r.Seconds
 		o.Offered = float64(o.Sent) / awake
 	}
 	return o

@@ -5,10 +5,12 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -36,6 +38,7 @@ type Outcome struct {
 	Offered float64 `json:"offered"` // packets per second, that the generator sent
 	Sent    uint64  `json:"sent"`
 	Lost    uint64  `json:"lost"`
+	Stalled float64 `json:"stalled"`         // share of the time for which something else had the generator's core; Offered leaves it out
 	P50Ns   float64 `json:"p50Ns,omitempty"` // latency
 	P99Ns   float64 `json:"p99Ns,omitempty"`
 }
@@ -75,6 +78,7 @@ var ErrUnfinished = errors.New("the bounds are not as close as asked for")
 
 const (
 	honest     = 0.99 // a trial counts when the generator offered this share of the load
+	maxStalled = 0.5  // and had its core for the rest of the time
 	offerTries = 5    // after so many trials in a row that fell short, the generator is taken to be the limit
 	growth     = 4    // how much faster than the resolution a step away from a single bound grows
 )
@@ -188,41 +192,51 @@ func (r *run) clamp(load float64) float64 { return min(max(load, r.MinLoad), r.M
 
 // measure makes one valid trial: one in which the generator did what it was asked for.
 func (r *run) measure(ctx context.Context, load float64) (Outcome, error) {
-	best := Outcome{}
+	var short []Outcome // in which the generator offered less
+	stalls := 0
 	for range offerTries {
 		if err := ctx.Err(); err != nil {
-			return best, err
+			return Outcome{}, err
 		}
 		if len(r.result.Trials) >= r.MaxTrials {
-			return best, fmt.Errorf("%w after %d trials", ErrUnfinished, r.MaxTrials)
+			return Outcome{}, fmt.Errorf("%w after %d trials", ErrUnfinished, r.MaxTrials)
 		}
 		o, err := r.trial(ctx, load, r.Trial)
 		if err != nil {
-			return best, err
+			return Outcome{}, err
 		}
 		o.Load = load
 		r.result.Trials = append(r.result.Trials, o)
 		r.observer(o)
+		if o.Stalled > maxStalled {
+			stalls++
+			continue
+		}
 		if o.Offered >= load*honest {
 			r.proven = max(r.proven, load)
 			r.loads.add(load, o)
 			return o, nil
 		}
-		if o.Offered > best.Offered {
-			best = o
-		}
+		short = append(short, o)
+	}
+	if stalls > 0 {
+		return Outcome{}, fmt.Errorf("%w: in %d of %d trials something else had the generator's core for most of the time: give it one that is free", ErrUnfinished, stalls, offerTries)
 	}
 	if load <= r.proven {
-		return best, fmt.Errorf("%w: the generator offered %.0f packets per second before, and now not %.0f: the machine is too busy", ErrUnfinished, r.proven, load)
+		return Outcome{}, fmt.Errorf("%w: the generator offered %.0f packets per second before, and now not %.0f: the machine is too busy", ErrUnfinished, r.proven, load)
 	}
-	if best.Offered < r.MinLoad {
-		return best, fmt.Errorf("asked for %.0f packets per second, the generator sent %.0f, less than the search begins with: lower the load, or give the generator a core that is free", load, best.Offered)
+	slices.SortFunc(short, func(a, b Outcome) int { return cmp.Compare(a.Offered, b.Offered) })
+	able := short[len(short)/2]
+	if able.Offered < r.MinLoad {
+		return Outcome{}, fmt.Errorf("asked for %.0f packets per second, the generator sent %.0f, less than the search begins with: lower the load, or give the generator a core that is free", load, able.Offered)
 	}
 	// This is what there is: the range ends here, and what was sent counts at the rate at which it was.
-	r.MaxLoad = max(r.proven, min(r.MaxLoad, best.Offered))
+	r.MaxLoad = max(r.proven, min(r.MaxLoad, able.Offered))
 	r.result.GeneratorLimit = r.MaxLoad
-	r.loads.add(r.MaxLoad, best)
-	return best, nil
+	for _, o := range short {
+		r.loads.add(r.MaxLoad, o)
+	}
+	return able, nil
 }
 
 func (r *run) bounds(g Goal) Bounds {

@@ -170,6 +170,26 @@ func TestGeneratorThatTires(t *testing.T) {
 	assert.Positive(t, r.Bounds[0].Upper)
 }
 
+// Trials in which the generator hardly ran are repeated, and too many of them in a row are the end.
+func TestStalledTrials(t *testing.T) {
+	n, share := 0, 0
+	busy := func(ctx context.Context, load float64, length time.Duration) (Outcome, error) {
+		o, err := device(3e6, quiet)(ctx, load, length)
+		if n++; n%4 < share {
+			o.Stalled, o.Lost = 0.6, o.Sent
+		}
+		return o, err
+	}
+	share = 2
+	r, err := Search(t.Context(), config(), busy, nil)
+	require.NoError(t, err)
+	assert.InEpsilon(t, 3e6, r.Bounds[0].Lower, 0.01)
+	share = 4
+	_, err = Search(t.Context(), config(), busy, nil)
+	require.ErrorIs(t, err, ErrUnfinished)
+	require.ErrorContains(t, err, "something else had the generator's core")
+}
+
 func TestPartial(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := Search(ctx, config(), device(1e6, quiet), func(o Outcome) {
