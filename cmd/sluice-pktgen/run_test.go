@@ -127,11 +127,11 @@ func generate(t *testing.T, namespace string, args ...string) (doc generator.Doc
 	args = append([]string{"run", "--core", "0", "--hugepages", "off", "-o", "json"}, args...)
 	cmd := program(args...)
 	if namespace != "" {
-		cmd = program(append([]string{"netns", "exec", namespace, cmd.Path}, args...)...)
-		self, e := os.Executable()
-		require.NoError(t, e)
-		cmd.Args[4], cmd.Path = self, "/usr/sbin/ip"
-		cmd.Args[0] = "ip"
+		self, err := os.Executable()
+		require.NoError(t, err)
+		inside := exec.Command("ip", append([]string{"netns", "exec", namespace, self}, args...)...)
+		inside.Env = cmd.Env
+		cmd = inside
 	}
 	var stdout, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &errs
