@@ -236,6 +236,7 @@ func (r *run) totals() (t totals) {
 		t.flows += w.Flows
 		t.iterations += w.Iterations
 		t.stages.Packets += w.Sample.Packets
+		t.stages.Samples += w.Sample.Samples
 		for stage, cycles := range w.Sample.Cycles {
 			t.stages.Cycles[stage] += cycles
 		}
@@ -284,6 +285,7 @@ func (r *run) measure(ctx context.Context, sample *measure.Sample) error {
 		"dropShare":          float64(after.dropped-before.dropped) / max(1, float64(after.received-before.received)),
 	}
 	if packets := after.stages.Packets - before.stages.Packets; packets > 0 {
+		sample.Detail["turnsPerSample"] = float64(after.iterations-before.iterations) / float64(after.stages.Samples-before.stages.Samples)
 		for _, stage := range dataplane.Stages() {
 			sample.Detail["stage "+stage.String()] = float64(after.stages.Cycles[stage]-before.stages.Cycles[stage]) / float64(packets)
 		}
