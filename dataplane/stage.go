@@ -3,7 +3,7 @@ package dataplane
 import "math"
 
 // Stage is a part of the work of a loop iteration. What each costs is sampled: in some of the iterations that received
-// something the worker reads the time stamp counter between its stages, so often that the reads take a two-hundredth of
+// something the worker reads the time stamp counter between its stages, so often that the reads take a four-hundredth of
 // its busy time. The stages of a sampled iteration leave nothing out: they sum to the time from its poll's end to the end
 // of the next poll, less the reads themselves. Each sample counts as many times as there were iterations since the one
 // before: sums are estimates of the whole, however often samples are taken.
@@ -45,7 +45,7 @@ type StageTotals struct {
 }
 
 const (
-	sampleShare      = 200  // the reads take one cycle of so many busy ones,
+	sampleShare      = 400  // the reads take one cycle of so many busy ones,
 	maxSampleEvery   = 1024 // unless that were less than one iteration of so many
 	sampleMemory     = 8    // samples over which the length of an iteration is averaged
 	stallsPerSecond  = 1000 // a stage that takes longer than a second divided by this has stalled;

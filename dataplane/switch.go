@@ -40,7 +40,8 @@ type Config struct {
 	TSCHz    uint64        // cycles per second of IO.TSC; required
 
 	// SampleEvery is the mean number of a worker's loop iterations with packets of which one has its stages measured. By
-	// default a worker chooses it so that measuring takes half a per cent of its busy time; below 0 none is measured.
+	// default a worker chooses it so that reading the clock takes a quarter of a per cent of its busy time; below 0 none is
+	// measured.
 	SampleEvery int
 	Log         *slog.Logger // default: slog.Default()
 }
