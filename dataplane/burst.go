@@ -13,6 +13,7 @@ type frameClass uint8
 const (
 	classDone      frameClass = iota // dropped or answered
 	classFlow                        // by the flow table
+	classPlain                       // likewise, before worker.complete
 	classWide                        // by the flow table of IPv6
 	classARP                         // by itself: what it says counts, not which flow it is
 	classND                          // likewise
@@ -192,7 +193,7 @@ func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet, plain uint64) (miss
 		}
 		p := pkts[i]
 		if plain>>i&1 != 0 {
-			w.complete(p, i)
+			w.class[i] = classPlain
 			w.miss[missed] = uint8(i)
 			missed++
 		} else if a, done := w.lookupOne(q, p, i); a != nil {
@@ -266,7 +267,7 @@ func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[
 	w.learn(q, f)
 	known := t.lookup(k, w.burst.Hash[i])
 	refused := f.act.kind == actDrop && (f.encapsulated || f.rewritten) && f.act.reason != ReasonACLDenyIn
-	if stable && !refused {
+	if stable && !refused && (known != nil || w.letsIn(i)) {
 		if id := q.actions.intern(&f.act); id != 0 {
 			if known == nil {
 				known = t.insert(k, w.burst.Hash[i], w.tick, q.release)

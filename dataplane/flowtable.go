@@ -1,5 +1,7 @@
 package dataplane
 
+import "math/bits"
+
 // flowKey is a key that a flow table can hold.
 type flowKey[K any] interface {
 	*K
@@ -20,13 +22,14 @@ type flow[K comparable] struct {
 }
 
 const (
-	maxProbes      = 8       // slots a key may stand in
-	minFlowSlots   = 64      // of a new table
-	roomyFlowSlots = 1 << 16 // up to which a table grows at a quarter full
-	migrateBatch   = 64      // slots moved per loop iteration while a table grows
-	insertMigrate  = 8       // slots moved per insert: the old half is empty before the new one is full
-	newFlowGrace   = 2       // ticks for which a flow of one packet may not be evicted
-	busyFlowGrace  = 64      // ticks for which a flow of more packets may not be evicted
+	maxProbes       = 8       // slots a key may stand in
+	minFlowSlots    = 64      // of a new table
+	roomyFlowSlots  = 1 << 16 // up to which a table grows at a quarter full
+	migrateBatch    = 64      // slots moved per loop iteration while a table grows
+	insertMigrate   = 8       // slots moved per insert: the old half is empty before the new one is full
+	newFlowGrace    = 2       // ticks for which a flow of one packet may not be evicted
+	packetGrace     = 60      // ticks, a second, for each packet of a flow that had more
+	maxGracePackets = 60
 )
 
 // flowTable is an exact-match table of one receive queue: open addressing, at most maxProbes slots per key, a seeded
@@ -34,11 +37,13 @@ const (
 // that no burst waits for a rehash. It is used by one worker at a time and moves with its queue.
 type flowTable[K comparable, P flowKey[K]] struct {
 	slots   []flow[K] // mask+1+maxProbes slots, so that probing never wraps
+	homes   []uint8   // by a key's first place: the bits of the places, from there on, where keys of this first place stand
 	mask    uint64
 	seed    uint64
 	count   int
 	limit   int // power of two: the most slots, tail not counted
 	old     []flow[K]
+	oldHome []uint8
 	oldMask uint64
 	oldNext int // first slot of old that was not moved yet
 	sweepAt int
@@ -53,26 +58,46 @@ type FlowStats struct {
 func newFlowTable[K comparable, P flowKey[K]](limit int, seed uint64) (*flowTable[K, P], error) {
 	t := &flowTable[K, P]{seed: seed, limit: limit}
 	n := min(minFlowSlots, limit)
-	slots, err := offHeap[flow[K]](n + maxProbes)
+	var err error
+	t.slots, t.homes, err = newFlowSlots[K](n)
 	if err != nil {
 		return nil, err
 	}
-	t.slots, t.mask = slots, uint64(n-1)
+	t.mask = uint64(n - 1)
 	return t, nil
+}
+
+func newFlowSlots[K comparable](n int) (slots []flow[K], homes []uint8, err error) {
+	if slots, err = offHeap[flow[K]](n + maxProbes); err != nil {
+		return nil, nil, err
+	}
+	if homes, err = offHeap[uint8](n); err != nil {
+		freeOffHeap(slots)
+		return nil, nil, err
+	}
+	return slots, homes, nil
 }
 
 func (t *flowTable[K, P]) free() {
 	freeOffHeap(t.slots)
-	freeOffHeap(t.old)
-	t.slots, t.old = nil, nil
+	freeOffHeap(t.homes)
+	t.slots, t.homes = nil, nil
+	t.freeOld()
 }
 
-// lookup finds a flow, nil when it is unknown. The pointer is good until the next insert, migrate or sweep.
+func (t *flowTable[K, P]) freeOld() {
+	freeOffHeap(t.old)
+	freeOffHeap(t.oldHome)
+	t.old, t.oldHome = nil, nil
+}
+
+// lookup finds a flow, nil when it is unknown. The pointer is good until the next insert, migrate or sweep. It looks only
+// at places where keys of the same first place stand: in a flood nearly all keys are unknown, and eight places of a large
+// table are eight cache misses.
 func (t *flowTable[K, P]) lookup(k *K, hash uint64) *flow[K] {
 	at := hash & t.mask
-	probe := t.slots[at : at+maxProbes]
-	for i := range probe {
-		if f := &probe[i]; f.action != 0 && f.key == *k {
+	for home := t.homes[at]; home != 0; home &= home - 1 {
+		if f := &t.slots[at+uint64(bits.TrailingZeros8(home))]; f.key == *k && f.action != 0 {
 			return f
 		}
 	}
@@ -84,8 +109,8 @@ func (t *flowTable[K, P]) lookup(k *K, hash uint64) *flow[K] {
 
 func (t *flowTable[K, P]) lookupOld(k *K, hash uint64) *flow[K] {
 	at := hash & t.oldMask
-	for i := at; i < at+maxProbes; i++ {
-		if f := &t.old[i]; f.action != 0 && f.key == *k {
+	for home := t.oldHome[at]; home != 0; home &= home - 1 {
+		if f := &t.old[at+uint64(bits.TrailingZeros8(home))]; f.key == *k && f.action != 0 {
 			return f
 		}
 	}
@@ -127,32 +152,41 @@ func (t *flowTable[K, P]) crowded() bool {
 func (t *flowTable[K, P]) place(hash uint64, now uint32, release func(uint32)) *flow[K] {
 	at := hash & t.mask
 	probe := t.slots[at : at+maxProbes]
-	var victim *flow[K]
-	var oldest uint32
+	victim, oldest := -1, uint32(0)
 	for i := range probe {
 		f := &probe[i]
 		if f.action == 0 {
+			t.homes[at] |= 1 << i
 			return f
 		}
-		age := now - f.seen
-		grace := uint32(busyFlowGrace)
-		if f.packets <= 1 {
-			grace = newFlowGrace
-		}
-		if age >= grace && age >= oldest {
-			victim, oldest = f, age
+		if age := now - f.seen; age >= f.grace() && age >= oldest {
+			victim, oldest = i, age
 		}
 	}
-	if victim != nil {
-		t.stats.Evictions++
-		t.drop(victim, release)
+	if victim < 0 {
+		return nil
 	}
-	return victim
+	t.stats.Evictions++
+	t.drop(at+uint64(victim), release)
+	t.homes[at] |= 1 << victim
+	return &probe[victim]
 }
 
-func (t *flowTable[K, P]) drop(f *flow[K], release func(uint32)) {
+// grace is for how many ticks without packets a flow may not be evicted: about a second for each packet that it had, up
+// to a minute. So new flows take their places from each other, and not from known ones.
+func (f *flow[K]) grace() uint32 {
+	if f.packets <= 1 {
+		return newFlowGrace
+	}
+	return uint32(min(f.packets, maxGracePackets)) * packetGrace
+}
+
+func (t *flowTable[K, P]) drop(at uint64, release func(uint32)) {
+	f := &t.slots[at]
+	home := P(&f.key).Hash(t.seed) & t.mask
+	t.homes[home] &^= 1 << (at - home)
 	release(f.action)
-	*f = flow[K]{} // its key, too: worker.lookupBurst looks at the key first
+	*f = flow[K]{} // its key, too: whoever looks at the first place looks at the key first
 	t.count--
 }
 
@@ -162,12 +196,12 @@ func (t *flowTable[K, P]) grow() bool {
 	if n > t.limit {
 		return false
 	}
-	slots, err := offHeap[flow[K]](n + maxProbes)
+	slots, homes, err := newFlowSlots[K](n)
 	if err != nil {
 		return false
 	}
-	t.old, t.oldMask, t.oldNext = t.slots, t.mask, 0
-	t.slots, t.mask, t.sweepAt = slots, uint64(n-1), 0
+	t.old, t.oldHome, t.oldMask, t.oldNext = t.slots, t.homes, t.mask, 0
+	t.slots, t.homes, t.mask, t.sweepAt = slots, homes, uint64(n-1), 0
 	return true
 }
 
@@ -185,13 +219,13 @@ func (t *flowTable[K, P]) migrate(n int, now uint32, release func(uint32)) {
 		if to := t.place(P(&f.key).Hash(t.seed), now, release); to != nil {
 			*to = *f
 		} else {
-			t.drop(f, release)
+			release(f.action)
+			t.count--
 		}
 		f.action = 0
 	}
 	if t.oldNext == len(t.old) {
-		freeOffHeap(t.old)
-		t.old = nil
+		t.freeOld()
 	}
 }
 
@@ -205,14 +239,15 @@ func (t *flowTable[K, P]) sweep(n int, now, idle uint32, release func(uint32), v
 		if t.sweepAt >= len(t.slots) {
 			t.sweepAt = 0
 		}
-		f := &t.slots[t.sweepAt]
+		at := t.sweepAt
+		f := &t.slots[at]
 		t.sweepAt++
 		if f.action == 0 {
 			continue
 		}
 		if now-f.seen >= idle {
 			t.stats.Expired++
-			t.drop(f, release)
+			t.drop(uint64(at), release)
 		} else if visit != nil {
 			visit(f)
 		}

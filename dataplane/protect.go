@@ -28,16 +28,21 @@ const (
 // Times of the protection, in microseconds.
 const (
 	protectPatience = 10   // for which bursts are full until somebody waits
-	protectDepth    = 20   // of credit that all accounts together may save up
+	protectDepth    = 10   // of credit that all accounts together may save up, and that a busy worker lends
 	protectLeast    = 2    // that one account may save up however many there are: a handful of flows
 	protectDebt     = 100  // of debt at most
 	protectPeriod   = 1000 // in which whoever asks is counted
 	protectRest     = 1000 // that a queue rests at most
+	protectBusy     = 4    // a worker is busy whose known flows take a fourth of its time
 )
 
+// doorPlaces is the number of flows at the door: a power of two.
+const doorPlaces = 1 << 14
+
 const (
-	costShift = 3 // an average moves by an eighth of the difference
-	firstCost = 1000
+	costShift = 3    // an average moves by an eighth of the difference
+	firstCost = 1000 // of slow work
+	firstRate = 60   // of other packets
 )
 
 // account is the credit of one kind of slow work of one queue.
@@ -72,17 +77,21 @@ type protection struct {
 	spentAll    uint64    // since the start
 	spentBefore uint64    // in the turn before
 	packet      uint64    // cycles of a packet that is not slow, as of the last turn with refusals
+	known       uint64    // packets of known flows in this period
+	busy        bool      // they took much of the last one
 	cost        [numSlowKinds]int64
 
 	deciding bool   // slow work is being measured as part of other slow work
 	copies   uint32 // slow actions of known flows in this burst
 	refused  uint32 // packets in this burst
 	why      slowKind
-	refusals bool // in this turn
+	refusals bool   // in this turn
+	flooded  uint64 // the last period with refusals
+	door     [doorPlaces]uint32
 }
 
 func (s *protection) init(tscHz uint64) {
-	s.perUS, s.turn, s.asking = max(1, tscHz/1e6), 1, 1
+	s.perUS, s.turn, s.asking, s.period, s.packet = max(1, tscHz/1e6), 1, 1, 2, firstRate
 	for k := range s.cost {
 		s.cost[k] = firstCost
 	}
@@ -96,8 +105,9 @@ func (s *protection) begin(tsc uint64, received uint32) {
 	}
 	s.last = tsc
 	if s.refusals {
-		s.packet = (elapsed - min(elapsed, s.spent)) / uint64(max(1, s.received))
-		s.refusals = false
+		s.packet = min((elapsed-min(elapsed, s.spent))/uint64(max(1, s.received)), 4*s.packet) // unless it was interrupted
+		s.packet = max(s.packet, 1)
+		s.refusals, s.flooded = false, s.period
 	}
 	s.spentAll += s.spent
 	s.spentBefore, s.spent, s.received = s.spent, 0, received
@@ -108,6 +118,8 @@ func (s *protection) begin(tsc uint64, received uint32) {
 	s.turn++
 	if tsc >= s.periodEnd {
 		s.asking, s.asked = max(1, s.asked), 0
+		s.busy = s.known*s.packet*protectBusy >= tsc-s.periodEnd+protectPeriod*s.perUS
+		s.known = 0
 		s.period++
 		s.periodEnd = tsc + protectPeriod*s.perUS
 	}
@@ -130,6 +142,7 @@ func (s *protection) othersWait(ref uint32) bool {
 
 // note looks at a burst for known flows that wait.
 func (s *protection) note(q *rxQueue, packets, slow int) {
+	s.known += uint64(packets - slow)
 	if packets < packet.RxBurst || slow >= packets {
 		if q.fullSince != 0 {
 			q.fullSince = 0
@@ -173,11 +186,12 @@ func (s *protection) grant(a *account) {
 	}
 }
 
-// afford takes the price of one packet off an account, or off the spare credit. Without limit it is owed.
+// afford takes the price of one packet off an account, or off the spare credit. While nobody waits it is owed; but where
+// known flows are many, slow work must not come in lumps that are longer than their rings.
 func (s *protection) afford(a *account, k slowKind) bool {
 	s.grant(a)
 	switch limits := s.limits(); {
-	case a.credit > 0 || !limits:
+	case a.credit > 0 || !limits && (!s.busy || a.credit > -int64(protectDepth*s.perUS)):
 		s.charge(a, s.cost[k])
 	case s.spare > 0:
 		s.spare -= s.cost[k]
@@ -230,6 +244,9 @@ func (w *worker) runSlow(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 			start = w.poller.Cycles()
 		}
 		counts[k]++
+		if w.class[i] == classPlain {
+			w.complete(pkts[i], int(i))
+		}
 		w.runNew(q, pkts[i], int(i))
 	}
 	s.deciding = false
@@ -247,10 +264,10 @@ func (w *worker) runSlow(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 	}
 }
 
-// staleOf is the set of packets of stale flows, while slow work is limited. It is drawn up before the first of them is
+// staleOf is the set of packets of stale flows, while slow work may be refused. It is drawn up before the first of them is
 // decided: the flow's next packets in the burst are no longer stale then, and must not be lost either.
 func (w *worker) staleOf(q *rxQueue, miss []uint8) (set uint64) {
-	if !w.slow.limits() {
+	if !w.slow.limits() && !w.slow.busy {
 		return 0
 	}
 	for _, i := range miss {
@@ -265,6 +282,9 @@ func (w *worker) staleOf(q *rxQueue, miss []uint8) (set uint64) {
 // it knows already must not be lost.
 func (w *worker) isStale(q *rxQueue, i int) bool {
 	switch w.class[i] {
+	case classPlain:
+		f := q.flows.lookup(&w.burst.Key[i], w.burst.Hash[i])
+		return f != nil && f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell)
 	case classFlow:
 		f := q.flows.lookup(&w.meta[i].Key, w.burst.Hash[i])
 		return f != nil && f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell)
@@ -272,6 +292,22 @@ func (w *worker) isStale(q *rxQueue, i int) bool {
 		f := q.wide.lookup(&w.wide[i], w.burst.Hash[i])
 		return f != nil && f.epoch != w.sw.epochs.sum(f.srcCell, f.dstCell)
 	}
+	return false
+}
+
+// letsIn reports whether a new flow may go into the flow table: in a flood only when it asks a second time, so that flows
+// of one packet neither fill the table nor make it outgrow the caches.
+func (w *worker) letsIn(i int) bool {
+	s, hash := &w.slow, w.burst.Hash[i]
+	if s.period-s.flooded > 1 {
+		return true
+	}
+	at, tag := hash%doorPlaces, uint32(hash>>32)|1
+	if s.door[at] == tag {
+		s.door[at] = 0
+		return true
+	}
+	s.door[at] = tag
 	return false
 }
 

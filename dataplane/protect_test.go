@@ -394,3 +394,28 @@ func TestRefusingAllocatesNothing(t *testing.T) {
 	require.Greater(t, r.counters("red-vm1").Drops[ReasonSlowPathShare], uint64(1000))
 	r.balanced()
 }
+
+// In a flood new flows of one packet do not fill the table, those that go on get in, and known ones stay.
+func TestAFloodDoesNotFillTheFlowTable(t *testing.T) {
+	r := newProtected(t, "50%")
+	mixed := floodOf(redVM1, "10.0.0.5")
+	mixed.known = 2
+	r.run(100*ms, map[string]source{"red-vm1": mixed})
+	require.Greater(t, r.missesOf("red-vm1"), uint64(20_000))
+	require.Less(t, r.flowsOf("red-vm1"), 2000, "of those before the flood was known as one")
+	few := &circle{flood: mixed, flows: 200}
+	r.run(100*ms, map[string]source{"red-vm1": few})
+	misses, refused := r.missesOf("red-vm1"), r.refused("red-vm1")
+	r.run(10*ms, map[string]source{"red-vm1": few})
+	require.Equal(t, misses, r.missesOf("red-vm1"), "all are known")
+	require.Equal(t, refused, r.refused("red-vm1"))
+}
+
+func (r *protected) flowsOf(port string) int {
+	for _, q := range r.sw.Workers()[0].Queues {
+		if q.Port == r.index.byName[port] {
+			return int(q.Flows)
+		}
+	}
+	return -1
+}

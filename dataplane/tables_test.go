@@ -94,6 +94,45 @@ func TestFlowTableKeepsBusyFlows(t *testing.T) {
 	require.EqualValues(t, refused, table.stats.Refused)
 }
 
+// Known flows stay through seconds without packets, as many as they had packets, while new ones fill the table again and
+// again; and are found among them.
+func TestFullFlowTableKeepsKnownFlows(t *testing.T) {
+	table, err := newFlowTable[packet.Key, *packet.Key](1<<12, 7)
+	require.NoError(t, err)
+	defer table.free()
+	evicted := map[uint32]bool{}
+	release := func(a uint32) { evicted[a] = true }
+	insert := func(id, packets uint64, now uint32) bool {
+		k := packet.Key{id}
+		f := table.insert(&k, k.Hash(table.seed), now, release)
+		if f != nil {
+			f.action, f.packets = uint32(id), packets
+		}
+		return f != nil
+	}
+	const known, second = 500, uint32(60)
+	for id := uint64(1); id <= known; id++ {
+		require.True(t, insert(id, 2+id%100, 0))
+	}
+	next := uint64(known + 1)
+	for now := uint32(1); now < 62*second; now += 3 {
+		for range 500 {
+			insert(next, 1, now)
+			next++
+		}
+		for id := uint64(1); id <= known; id++ {
+			k := packet.Key{id}
+			f := table.lookup(&k, k.Hash(table.seed))
+			require.Equal(t, evicted[uint32(id)], f == nil)
+			if now < uint32(min(2+id%100, maxGracePackets))*packetGrace {
+				require.NotNil(t, f, "flow %d of %d packets was evicted after %d ticks", id, 2+id%100, now)
+			}
+		}
+	}
+	require.Greater(t, table.stats.Evictions, uint64(100_000), "new flows took places from each other")
+	require.LessOrEqual(t, table.count, len(table.slots))
+}
+
 func TestFlowTableGrowsToItsBound(t *testing.T) {
 	table, err := newFlowTable[packet.Key, *packet.Key](1<<14, 3)
 	require.NoError(t, err)

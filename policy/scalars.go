@@ -188,7 +188,7 @@ func share(dst *uint8) reader {
 		case !marked && isDigits(s):
 			v.fail("is "+shown(s)+", which has no unit", "write for example "+clip(s)+"%")
 		case !marked || !isDigits(digits):
-			v.fail("is "+shown(s)+", not a share", "write a whole number and a percent sign, for example 20%")
+			v.fail("is "+shown(s)+", not a share", "write a whole number and a percent sign, for example 10%")
 		case err != nil || n < 1 || n > 100:
 			v.fail("is "+shown(s)+", out of its range", "write a share from 1% to 100%")
 		default:

@@ -82,7 +82,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.memcpyCommand(), a.compareCommand(),
 		a.reportCommand())
-	root.AddCommand(a.soakCommand(), a.tcpCommand(), a.scaleCommand())
+	root.AddCommand(a.soakCommand(), a.tcpCommand(), a.scaleCommand(), a.floodCommand())
 	root.AddCommand(a.runCommand(), a.configCommand())
 	return root
 }

@@ -1,0 +1,35 @@
+package flood
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/sluicenet/sluice/benchmarks/measure"
+)
+
+// Print writes a result for a terminal: medians of the rounds, with the least and the greatest in brackets.
+func (r *Result) Print(w io.Writer) {
+	if r.Partial != "" {
+		fmt.Fprintf(w, "PARTIAL: %s\n", r.Partial)
+	}
+	fmt.Fprintf(w, "profile %s, slowPathShare %d%%, %d rounds; others had the core for %.1f %% of the time\n", r.Profile, r.Share, len(r.KnownCycles), 100*r.Waited)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	line := func(what string, values []float64, unit float64, format string) {
+		s := measure.SpreadOf(values)
+		fmt.Fprintf(t, "%s\t"+format+"\t("+format+" to "+format+")\n", what, s.Median*unit, s.Min*unit, s.Max*unit)
+	}
+	line("cycles of a packet of a known flow", r.KnownCycles, 1, "%.1f")
+	line("cycles of a packet that begins a flow", r.NewFlowCycles, 1, "%.0f")
+	fmt.Fprintln(t, "known flows at half of what the worker can do, flood on another queue:\t\t")
+	line("  lost without the flood, %", r.QuietLoss, 100, "%.3f")
+	line("  lost with the flood, %", r.FloodLoss, 100, "%.3f")
+	line("  of the flood taken, packets/s", r.FloodOffered, 1, "%.0f")
+	line("  of the flood set up, flows/s", r.FloodSetUp, 1, "%.0f")
+	fmt.Fprintln(t, "known and new flows in turns on one queue:\t\t")
+	line("  packet rate ÷ that of known flows alone", r.MixedRate, 1, "%.3f")
+	line("  set up, flows/s", r.MixedSetUp, 1, "%.0f")
+	line("  packets of known flows lost, %", r.MixedLoss, 100, "%.4f")
+	line("  known flows evicted", r.KnownEvicted, 1, "%.0f")
+	t.Flush()
+}
