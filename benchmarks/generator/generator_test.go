@@ -179,6 +179,29 @@ func TestEveryFrameArrives(t *testing.T) {
 	}
 }
 
+// Several tenants and VMs, each with a device: what a VM sends leaves by its own, in bursts of the profile's length.
+func TestManyPorts(t *testing.T) {
+	l := newLab(t, "nvgre-encap", func(p *profile.Profile) {
+		p.Tenants, p.VMs, p.Peers, p.Flows, p.Burst = 2, 3, 4, 100, 4
+	})
+	l.realSwitch()
+	g := l.start()
+	var res Result
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		var err error
+		res, err = g.Run(t.Context(), Trial{PPS: 20_000, Length: 50 * time.Millisecond, Settle: 200 * time.Millisecond}, nil)
+		require.NoError(t, err)
+		if res.Lost == 0 {
+			break
+		}
+	}
+	assert.Zero(t, res.Lost+res.Reordered+res.Duplicates+res.Astray, "anti-spoofing lets only a VM's own frames through: %+v", res)
+	assert.Positive(t, res.Received)
+	for _, port := range l.plan.Sources {
+		assert.Positive(t, l.gen[port].Stats().TxPackets, port)
+	}
+}
+
 func TestFaultsAreTold(t *testing.T) {
 	every := func(n int, what fate) func(int, *packet.Packet) fate {
 		return func(i int, _ *packet.Packet) fate {
