@@ -139,8 +139,8 @@ func encodeARP(frame []byte, op uint16, to, target packet.MAC, targetIP uint32) 
 	packet.EncodeARP(frame[packet.EthernetLen:], op, traffic.FarHostMAC, packet.AddrFromNetip(traffic.FarPA).V4(), target, targetIP)
 }
 
-// control puts a frame that is no traffic into the next poll.
-func (w *worker) control(r *reply) {
+// say puts a frame that is no traffic into the next poll.
+func (w *worker) say(r *reply) {
 	io := w.io
 	io.NumSpares--
 	p := io.Spares[io.NumSpares]

@@ -153,7 +153,7 @@ func (w *worker) build(n int) {
 	io.NumTx, io.NumTxRuns = 0, 0
 	n = min(n, int(io.NumSpares))
 	for len(w.replies) > 0 && io.NumSpares > uint32(n) {
-		w.control(&w.replies[len(w.replies)-1])
+		w.say(&w.replies[len(w.replies)-1])
 		w.replies = w.replies[:len(w.replies)-1]
 	}
 	if n == 0 {

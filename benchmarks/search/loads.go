@@ -46,7 +46,7 @@ func (t *tried) bad(g Goal) (n int) {
 
 // confirmed reports whether an upper bound has stood against as many trials as a load may need, rather than just as many
 // as decided it.
-func (t *tried) confirmed(c Config, _ Goal) bool { return len(t.trials) >= c.Trials }
+func (t *tried) confirmed(c Config) bool { return len(t.trials) >= c.Trials }
 
 // conditional is the load without the loss of the trial that decides, the worst of those that have to meet the goal
 // (conditional throughput in the draft).

@@ -162,7 +162,7 @@ func (r *run) next(g Goal, guess float64) (load float64, done bool) {
 	b := r.bounds(g)
 	if b.Done {
 		// An upper bound comes from a few bad trials, which a neighbour on the machine may have spoilt: ask it again.
-		if u := r.loads.at(b.Upper); u != nil && !u.confirmed(r.Config, g) {
+		if u := r.loads.at(b.Upper); u != nil && !u.confirmed(r.Config) {
 			return u.load, false
 		}
 		return 0, true
@@ -250,7 +250,7 @@ func (r *run) bounds(g Goal) Bounds {
 	}
 	b.AtMax = upper == nil && lower != nil && lower.load >= r.MaxLoad
 	atMin := lower == nil && upper != nil && upper.load <= r.MinLoad
-	close := lower != nil && upper != nil && (b.Upper-b.Lower)/b.Upper <= r.Resolution
-	b.Done = b.AtMax || atMin || close
+	near := lower != nil && upper != nil && (b.Upper-b.Lower)/b.Upper <= r.Resolution
+	b.Done = b.AtMax || atMin || near
 	return b
 }
