@@ -119,6 +119,7 @@ bench: build ## Measure the switch by itself: one worker, and the Go benchmarks 
 bench-peers: build ## Measure a worker beside testpmd and Open vSwitch-DPDK, and write docs/PERFORMANCE.md with its chart (root, half an hour)
 	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
 	$(REPORT)
+	$(ROOT) bin/sluice-pktgen flood --json benchmarks/results/flood.json
 	$(ROOT) bin/sluice-pktgen scale --out benchmarks/results
 	$(ROOT) bin/sluice-pktgen tcp --out benchmarks/results
 	$(REPORT)

@@ -1,5 +1,7 @@
 package report
 
+import "github.com/sluicenet/sluice/benchmarks/flood"
+
 // Group is a part of the bar with one reason.
 type Group struct {
 	Title string
@@ -71,6 +73,12 @@ machine itself does to anybody`, []Aim{
 		{"packet rate ÷ without garbage, encapsulation, 256 flows", noLess(0.97), ratio(encap256, churn, ours, rate)},
 		{"p99.99 of a turn ÷ that of a loop in C", atMost(2), slowTurns},
 		{"gaps over 1 ms ÷ those of a loop in C", atMost(2), gaps},
+	}},
+	{"New flows", `a new flow is the dearest packet there is, and anybody can send one: known flows must not pay for it`, []Aim{
+		{"cycles of a packet that begins a flow, through all layers", Bound{Value: 3000}, flooded(func(r *flood.Result) []float64 { return r.NewFlowCycles }, 1)},
+		{"known flows at half load lost, flood on another queue", Bound{Value: 1, Digits: 1, Unit: " %"}, flooded(func(r *flood.Result) []float64 { return r.FloodLoss }, 100)},
+		{"packet rate ÷ that without flood, on one queue", noLess(0.8), flooded(func(r *flood.Result) []float64 { return r.MixedRate }, 1)},
+		{"known flows evicted", Bound{}, evictions},
 	}},
 	{"Packet rate: two workers ÷ one", `workers share nothing: a second core should bring nearly a second core's worth`, []Aim{
 		{"encapsulation, 256 flows", times(1.8), twice(encap256)},

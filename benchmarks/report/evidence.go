@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/flood"
 	"github.com/sluicenet/sluice/benchmarks/generator"
 	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/soak"
@@ -17,6 +18,7 @@ import (
 // not measured is nil.
 type Evidence struct {
 	Compare *compare.Result
+	Flood   *flood.Result
 	Latency *generator.Document
 	Rates   *generator.Document
 	Scale   *scale.Result
@@ -32,13 +34,14 @@ func Read(file string) (*Evidence, error) {
 		return nil, err
 	}
 	e := &Evidence{Compare: r}
-	var latencyErr, ratesErr, scaleErr, soakErr, tcpErr error
+	var floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr error
+	e.Flood, floodErr = optional(file, floodFile, readFlood, func(r *flood.Result) bool { return len(r.KnownCycles) > 0 })
 	e.Latency, latencyErr = optional(file, latencyFile, readDocument, func(d *generator.Document) bool { return d.Result != nil })
 	e.Rates, ratesErr = optional(file, ratesFile, readDocument, func(d *generator.Document) bool { return d.Search != nil })
 	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 })
 	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 })
 	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 })
-	return e, errors.Join(latencyErr, ratesErr, scaleErr, soakErr, tcpErr)
+	return e, errors.Join(floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr)
 }
 
 // optional reads a result beside another one, nil if there is none. holds reports whether something was measured.

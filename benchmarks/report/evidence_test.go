@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
+	"github.com/sluicenet/sluice/benchmarks/flood"
 	"github.com/sluicenet/sluice/benchmarks/generator"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/scale"
@@ -32,7 +33,7 @@ func TestRead(t *testing.T) {
 	e, err = Read(file)
 	require.NoError(t, err)
 	assert.Equal(t, time.Second, e.Soak.Took)
-	for _, name := range []string{latencyFile, ratesFile, scale.FileName, soak.FileName, tcp.FileName} {
+	for _, name := range []string{floodFile, latencyFile, ratesFile, scale.FileName, soak.FileName, tcp.FileName} {
 		beside := filepath.Join(dir, name)
 		for text, want := range map[string]string{`{"took`: name, `{}`: "nothing was measured in it"} {
 			require.NoError(t, os.WriteFile(beside, []byte(text), 0o644))
@@ -127,4 +128,30 @@ func TestDocuments(t *testing.T) {
 	out.Reset()
 	documentSection(&out, e, "x", nil)
 	assert.Empty(t, out.String())
+}
+
+func TestFlood(t *testing.T) {
+	r := &flood.Result{Profile: "newflow-flood", Share: 20, KnownCycles: []float64{50, 60, 70}, NewFlowCycles: []float64{900, 1000, 3100},
+		QuietLoss: []float64{0, 0, 0}, FloodLoss: []float64{0, 0.004, 0.02}, MixedRate: []float64{0.7, 0.79, 0.9}, KnownEvicted: []float64{0, 0, 0}}
+	e := &Evidence{Compare: result(t), Flood: r}
+	for what, want := range map[string]Verdict{
+		"cycles of a packet that begins a flow, through all layers": MetByMedian,
+		"known flows at half load lost, flood on another queue":     MetByMedian,
+		"packet rate ÷ that without flood, on one queue":            Missed,
+		"known flows evicted": Met,
+	} {
+		a := aim(t, "New flows", what)
+		assert.Equal(t, want, a.Bound.Judge(a.Figure(e)), what)
+	}
+	r.KnownEvicted[1] = 1
+	assert.InDelta(t, 1, evictions(e).Median, 1e-9, "one is one too many")
+	var out bytes.Buffer
+	floodSection(&out, e)
+	for _, want := range []string{"At most 20 % of the worker", "| cycles of a packet that begins a flow, through all layers | 1000 (900 to 3100) |", "lost, % | 0.400 (0.000 to 2.000) |"} {
+		assert.Contains(t, out.String(), want)
+	}
+	assert.NotContains(t, out.String(), "not complete")
+	r.Partial = "interrupted"
+	floodSection(&out, e)
+	assert.Contains(t, out.String(), "**These figures are not complete: interrupted.**")
 }

@@ -43,6 +43,7 @@ greatest in brackets. A ratio is taken inside each round first.
 	rateTable(&w, r)
 	byteTable(&w, r)
 	turnTable(&w, r)
+	floodSection(&w, e)
 	scaleSection(&w, e)
 	tcpSection(&w, e)
 	soakSection(&w, e)
