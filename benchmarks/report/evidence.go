@@ -35,16 +35,17 @@ func Read(file string) (*Evidence, error) {
 	}
 	e := &Evidence{Compare: r}
 	var floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr error
-	e.Flood, floodErr = optional(file, floodFile, readFlood, func(r *flood.Result) bool { return len(r.KnownCycles) > 0 })
-	e.Latency, latencyErr = optional(file, latencyFile, readDocument, func(d *generator.Document) bool { return d.Result != nil })
-	e.Rates, ratesErr = optional(file, ratesFile, readDocument, func(d *generator.Document) bool { return d.Search != nil })
-	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 })
-	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 })
-	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 })
+	e.Flood, floodErr = optional(file, floodFile, readFlood, func(r *flood.Result) bool { return len(r.KnownCycles) > 0 || r.Partial != "" })
+	e.Latency, latencyErr = optional(file, latencyFile, readDocument, func(d *generator.Document) bool { return d.Result != nil || d.Partial != "" })
+	e.Rates, ratesErr = optional(file, ratesFile, readDocument, func(d *generator.Document) bool { return d.Search != nil || d.Partial != "" })
+	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 || r.Partial })
+	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 || r.Partial })
+	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 || r.Partial })
 	return e, errors.Join(floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr)
 }
 
-// optional reads a result beside another one, nil if there is none. holds reports whether something was measured.
+// optional reads a result beside another one, nil if there is none. holds reports whether something was measured, or
+// why it was not: then the page says so.
 func optional[T any](beside, name string, read func(string) (*T, error), holds func(*T) bool) (*T, error) {
 	file := filepath.Join(filepath.Dir(beside), name)
 	r, err := read(file)

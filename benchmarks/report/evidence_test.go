@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,10 @@ func TestRead(t *testing.T) {
 			_, err = Read(file)
 			require.ErrorContains(t, err, want, "a page without it would say that it was not measured")
 		}
+		require.NoError(t, os.WriteFile(beside, []byte(`{"partial": `+map[bool]string{true: `"no packets"`, false: "true"}[slices.Contains([]string{floodFile, latencyFile, ratesFile}, name)]+"}"), 0o644))
+		e, err = Read(file)
+		require.NoError(t, err)
+		assert.Contains(t, string(Markdown(e, "x", "y")), "not complete: ", name)
 		require.NoError(t, os.Remove(beside))
 	}
 }
@@ -143,6 +148,8 @@ func TestFlood(t *testing.T) {
 		a := aim(t, "New flows", what)
 		assert.Equal(t, want, a.Bound.Judge(a.Figure(e)), what)
 	}
+	r.QuietLoss[2] = 0.3
+	assert.Equal(t, Figure{Spread: measure.Spread{Median: 0.2, Max: 0.4, N: 2}, Note: "without 1 rounds that lost packets before the flood began"}, floodLoss(e))
 	r.KnownEvicted[1] = 1
 	assert.InDelta(t, 1, evictions(e).Median, 1e-9, "one is one too many")
 	var out bytes.Buffer

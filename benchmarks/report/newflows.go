@@ -23,6 +23,28 @@ func flooded(values func(*flood.Result) []float64, unit float64) func(*Evidence)
 	}
 }
 
+// quiet is the loss without a flood up to which a round says something about the flood, rather than about other programs
+// that had the core.
+const quiet = 0.001
+
+// floodLoss is what known flows lose beside a flood on another queue, in the rounds that were quiet without it, percent.
+func floodLoss(e *Evidence) Figure {
+	if e.Flood == nil {
+		return Figure{}
+	}
+	var lost []float64
+	for i, v := range e.Flood.FloodLoss {
+		if i < len(e.Flood.QuietLoss) && e.Flood.QuietLoss[i] <= quiet {
+			lost = append(lost, 100*v)
+		}
+	}
+	f := Figure{Spread: measure.SpreadOf(lost)}
+	if noisy := len(e.Flood.FloodLoss) - len(lost); noisy > 0 {
+		f.Note = fmt.Sprintf("without %d rounds that lost packets before the flood began", noisy)
+	}
+	return f
+}
+
 // evictions are all known flows that all rounds of a flood drove out of the table.
 func evictions(e *Evidence) Figure {
 	if e.Flood == nil || len(e.Flood.KnownEvicted) == 0 {
