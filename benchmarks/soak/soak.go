@@ -64,6 +64,7 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	s := &soak{Spec: spec, site: newSite(spec.Shape), other: full(), rand: rand.New(rand.NewPCG(spec.Seed, 0))}
 	s.result = &Result{Shape: spec.Shape, Workers: len(spec.Cores), Planned: spec.Duration, Every: spec.Every, Kinds: map[string]int{}, Began: time.Now()}
 	if err := s.start(ctx); err != nil {
+		s.result.Partial = true
 		return s.result, err
 	}
 	err := s.run(ctx)

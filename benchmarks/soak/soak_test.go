@@ -80,6 +80,24 @@ func TestInterruptedSoakIsPartial(t *testing.T) {
 	assert.True(t, again.Partial)
 }
 
+func TestSoakThatCannotStartIsPartial(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r, err := Run(ctx, spec(-1))
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, r.Partial)
+
+	s := spec(-1)
+	open := s.Driver
+	s.Driver = func(c *policy.Config, pool agent.Pool) (agent.Driver, error) {
+		d, err := open(c, pool)
+		d.(tidy).Fail("open ch1", errors.New("no more taps"))
+		return d, err
+	}
+	_, err = Run(context.Background(), s)
+	require.ErrorContains(t, err, "vport ch1: no more taps")
+}
+
 // Every configuration that the changes can lead to is a valid one.
 func TestEveryChangeIsValid(t *testing.T) {
 	w, n, r := newSite(small()), full(), rand.New(rand.NewPCG(7, 0))
