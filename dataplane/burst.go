@@ -33,6 +33,9 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	if snap := w.sw.snap.Load(); snap != q.snap {
 		q.refresh(snap)
 	}
+	if q.flows.old != nil {
+		q.flows.migrate(migrateBatch, w.tick, q.release)
+	}
 	q.totals.Bursts++
 	q.totals.Packets += uint64(len(pkts))
 	plain, bytes := w.parseBurst(q, pkts)

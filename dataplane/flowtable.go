@@ -24,8 +24,8 @@ type flow[K comparable] struct {
 const (
 	maxProbes       = 8       // slots a key may stand in
 	minFlowSlots    = 64      // of a new table
-	roomyFlowSlots  = 1 << 16 // up to which a table grows at a quarter full
-	migrateBatch    = 64      // slots moved per loop iteration while a table grows
+	roomyFlowSlots  = 1 << 17 // up to which a table grows at an eighth full, and to four times as much at a quarter
+	migrateBatch    = 64      // slots moved per burst while a table grows, and per round of timers
 	insertMigrate   = 8       // slots moved per insert: the old half is empty before the new one is full
 	newFlowGrace    = 2       // ticks for which a flow of one packet may not be evicted
 	packetGrace     = 60      // ticks, a second, for each packet of a flow that had more
@@ -139,14 +139,17 @@ func (t *flowTable[K, P]) insert(k *K, hash uint64, now uint32, release func(act
 	return f
 }
 
-// crowded asks for more places: from half full on, and small tables from a quarter on, so that nearly every flow stands
-// in its first place. An empty place costs no cache line.
+// crowded asks for more places: small tables from an eighth full on, so that nearly every flow stands in its first
+// place, and large ones later. An empty place costs no cache line.
 func (t *flowTable[K, P]) crowded() bool {
-	n := len(t.slots) - maxProbes
-	if n <= roomyFlowSlots {
+	switch n := len(t.slots) - maxProbes; {
+	case n <= roomyFlowSlots:
+		return t.count*8 > n
+	case n <= 4*roomyFlowSlots:
 		return t.count*4 > n
+	default:
+		return t.count*2 > n
 	}
-	return t.count*2 > n
 }
 
 func (t *flowTable[K, P]) place(hash uint64, now uint32, release func(uint32)) *flow[K] {
