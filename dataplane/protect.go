@@ -231,12 +231,13 @@ func (w *worker) runSlow(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 	done, start := int64(0), uint64(0)
 	stale := w.staleOf(q, miss)
 	s.deciding = true
+	var spent [numSlowKinds]bool // nothing is earned within a burst
 	for _, i := range miss {
 		k := slowFlow
 		if c := w.class[i]; c == classARP || c == classND {
 			k = slowNeighbour
 		}
-		if !s.afford(&q.slow[k], k) && stale>>i&1 == 0 {
+		if spent[k] = spent[k] || !s.afford(&q.slow[k], k); spent[k] && stale>>i&1 == 0 {
 			w.denySlow(q, pkts[i], k)
 			continue
 		}
@@ -253,9 +254,9 @@ func (w *worker) runSlow(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 	if done == 0 {
 		return
 	}
-	spent := w.poller.Cycles() - start
-	s.spent += spent
-	each := int64(spent) / done
+	took := w.poller.Cycles() - start
+	s.spent += took
+	each := int64(took) / done
 	for k, n := range counts {
 		if n > 0 {
 			s.charge(&q.slow[k], n*(each-s.cost[k])) // afford took the average
@@ -270,7 +271,11 @@ func (w *worker) staleOf(q *rxQueue, miss []uint8) (set uint64) {
 	if !w.slow.limits() && !w.slow.busy {
 		return 0
 	}
+	t := q.flows
 	for _, i := range miss {
+		if w.class[i] == classPlain && t.old == nil && t.homes[w.burst.Hash[i]&t.mask] == 0 {
+			continue // unknown at a glance
+		}
 		if w.isStale(q, int(i)) {
 			set |= 1 << i
 		}
