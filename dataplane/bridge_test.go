@@ -92,6 +92,23 @@ func TestLearnedAddressMovesAndAges(t *testing.T) {
 	r.balanced()
 }
 
+// A known flow passes no layer: what reports an address to control a second time is the sweep of the flow table.
+func TestLostLearningIsMadeGood(t *testing.T) {
+	r := newRig(t, 1)
+	w := r.sw.workers[0]
+	w.do(func() {
+		for _, q := range w.queues {
+			q.learnRound, q.learned = w.nextRun, maxLearned // no more events in this round of timers
+		}
+	})
+	r.send("acc1", untagged(acc1MAC, broadcast))
+	require.Positive(t, w.events.lost.Load())
+	require.Empty(t, r.sw.Learned())
+	r.net.AdvanceTSC(2 * housekeeping)
+	r.learned(acc1MAC, "acc1")
+	r.balanced()
+}
+
 func TestFloodWithoutBuffers(t *testing.T) {
 	r := newRig(t, 1)
 	r.sw.workers[0].do(func() { // between two polls: the next one gets all of it at once

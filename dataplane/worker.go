@@ -393,19 +393,25 @@ func (w *worker) sweepQueue(q *rxQueue, budget int) (looked int) {
 	q.wide.migrate(migrateBatch, w.tick, q.release)
 	n := min(len(q.flows.slots), budget)
 	q.flows.sweep(n, w.tick, idle, q.release, func(f *flow[packet.Key]) {
-		w.keepLearned(&q.actions.slots[f.action], f.key.SrcMAC(), f.seen)
+		w.keepLearned(q, &q.actions.slots[f.action], f.key.SrcMAC(), f.seen)
 	})
 	m := min(len(q.wide.slots), budget)
 	q.wide.sweep(m, w.tick, idle, q.release, func(f *flow[packet.WideKey]) {
 		k := packet.Key{f.key[0], f.key[1], f.key[2]}
-		w.keepLearned(&q.actions.slots[f.action], k.SrcMAC(), f.seen)
+		w.keepLearned(q, &q.actions.slots[f.action], k.SrcMAC(), f.seen)
 	})
 	return n + m
 }
 
-// keepLearned keeps a learned address young while its known flows, which pass no layer, still see packets.
-func (w *worker) keepLearned(a *action, src packet.MAC, seen uint32) {
-	if a.flags&flagLearn != 0 && w.tick-seen < uint32(time.Second>>tickShift) {
+// keepLearned keeps a learned address young while its known flows, which pass no layer, still see packets, and learns one
+// again whose event was lost, or which was forgotten.
+func (w *worker) keepLearned(q *rxQueue, a *action, src packet.MAC, seen uint32) {
+	if a.flags&flagLearn == 0 || w.tick-seen >= uint32(time.Second>>tickShift) {
+		return
+	}
+	if _, ok := w.sw.fdb.lookup(a.vsid, src); ok {
 		w.sw.fdb.touch(a.vsid, src, w.now)
+	} else {
+		w.reportLearned(q, a.vsid, src)
 	}
 }
