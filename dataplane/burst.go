@@ -46,16 +46,16 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	b := w.ctr.of(q.port)
 	b.rx += uint64(len(pkts))
 	b.rxBytes += bytes
-	w.lookupBurst(q, pkts, plain)
+	unknown := w.lookupBurst(q, pkts, plain)
 	if w.sample.on {
 		w.mark(q, StageLookup)
 	}
-	missed := w.runKnown(q, pkts, plain)
+	missed := w.listMissed(w.runKnown(q, pkts, plain, unknown), plain)
 	if w.sample.on {
 		w.mark(q, StageExecute)
 	}
-	w.runMissed(q, pkts, w.miss[:missed])
-	if w.sample.on && missed > 0 {
+	w.runMissed(q, pkts, missed)
+	if w.sample.on && len(missed) > 0 {
 		w.mark(q, StageNewFlows)
 	}
 	if q.uplink {
@@ -153,9 +153,9 @@ func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) fra
 }
 
 // lookupBurst finds the flows of the plain packets, counts the packets of those that are known and still valid, and
-// notes their actions in w.known. Nearly every flow stands in its first place: the loop looks only there, and calls
-// nothing, since a call would cost it all registers.
-func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) {
+// notes their actions in w.known; the others are returned. Nearly every flow stands in its first place: the loop looks
+// only there, and calls nothing, since a call would cost it all registers.
+func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) (unknown uint64) {
 	t, cells, uplink := q.flows, &w.sw.epochs, q.uplink
 	slots, mask, elsewhere := t.slots, t.mask, uint64(0)
 	w.known = [packet.RxBurst]uint32{}
@@ -176,38 +176,57 @@ func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) {
 	t.stats.Hits += uint64(bits.OnesCount64(plain &^ elsewhere))
 	for ; elsewhere != 0; elsewhere &= elsewhere - 1 {
 		i := bits.TrailingZeros64(elsewhere)
-		w.known[i], _ = hit(w, q, t, &w.burst.Key[i], i, pkts[i])
-	}
-}
-
-// runKnown executes the packets whose flow is known and still valid, in the order of the burst, and lists the others in
-// w.miss.
-func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet, plain uint64) (missed int) {
-	for i := 0; i < len(pkts); {
-		if id := w.known[i]; id != 0 {
-			n := w.runFast(q, pkts, i)
-			if n == 0 {
-				w.complete(pkts[i], i)
-				w.execute(q, pkts[i], i, &q.actions.slots[id])
-				n = 1
-			}
-			i += n
+		if t.unknown(w.burst.Hash[i]) {
+			unknown |= 1 << i
 			continue
 		}
+		if w.known[i], _ = hit(w, q, t, &w.burst.Key[i], i, pkts[i]); w.known[i] == 0 {
+			unknown |= 1 << i
+		}
+	}
+	return unknown
+}
+
+// runKnown executes the packets whose flow is known and still valid, in the order of the burst, and returns the set of the
+// others. Those of unknown, the plain ones, interrupt no row: they are decided later in any case.
+func (w *worker) runKnown(q *rxQueue, pkts []*packet.Packet, plain, unknown uint64) (missed uint64) {
+	missed = unknown
+	for i := 0; i < len(pkts); {
 		p := pkts[i]
-		if plain>>i&1 != 0 {
-			w.class[i] = classPlain
-			w.miss[missed] = uint8(i)
-			missed++
-		} else if a, done := w.lookupOne(q, p, i); a != nil {
-			w.execute(q, p, i, a)
-		} else if !done {
-			w.miss[missed] = uint8(i)
-			missed++
+		if w.known[i] != 0 {
+			end := w.runFast(q, pkts, i, unknown)
+			if end == i {
+				w.complete(p, i)
+				w.execute(q, p, i, &q.actions.slots[w.known[i]])
+				end++
+			}
+			i = end
+			continue
+		}
+		if plain>>i&1 == 0 {
+			if a, done := w.lookupOne(q, p, i); a != nil {
+				w.execute(q, p, i, a)
+			} else if !done {
+				missed |= 1 << i
+			}
 		}
 		i++
 	}
 	return missed
+}
+
+// listMissed lists a set of packets in w.miss, in the order of the burst.
+func (w *worker) listMissed(missed, plain uint64) []uint8 {
+	n := 0
+	for ; missed != 0; missed &= missed - 1 {
+		i := bits.TrailingZeros64(missed)
+		if plain>>i&1 != 0 {
+			w.class[i] = classPlain
+		}
+		w.miss[n] = uint8(i)
+		n++
+	}
+	return w.miss[:n]
 }
 
 // lookupOne finds the action of a packet that is not plain, nil when it is to be decided; done says that it has come to
@@ -320,6 +339,10 @@ func (w *worker) learn(q *rxQueue, f *newFlow) {
 		w.sw.fdb.touch(f.act.vsid, f.srcMAC, w.now)
 		return
 	}
+	w.reportLearned(q, f.act.vsid, f.srcMAC)
+}
+
+func (w *worker) reportLearned(q *rxQueue, bridge uint32, src packet.MAC) {
 	if q.learnRound != w.nextRun {
 		q.learnRound, q.learned = w.nextRun, 0
 	}
@@ -328,5 +351,5 @@ func (w *worker) learn(q *rxQueue, f *newFlow) {
 		return
 	}
 	q.learned++
-	w.events.put(event{bridge: f.act.vsid, mac: f.srcMAC, port: q.port, at: w.now})
+	w.events.put(event{bridge: bridge, mac: src, port: q.port, at: w.now})
 }

@@ -71,10 +71,12 @@ func (c *counters) of(port uint32) *portBlock {
 	return b
 }
 
-func (c *counters) drop(port uint32, r Reason) {
+func (c *counters) drop(port uint32, r Reason) { c.dropMany(port, r, 1) }
+
+func (c *counters) dropMany(port uint32, r Reason, n uint64) {
 	b := c.of(port)
-	b.dropped++
-	b.drops[r]++
+	b.dropped += n
+	b.drops[r] += n
 	b.dropping = true
 }
 

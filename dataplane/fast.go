@@ -7,8 +7,8 @@ import (
 )
 
 // The loops in which a host spends its time: plain packets of known flows whose action needs nothing else. Each takes a
-// row of packets with the same output and kind of action from a place in the burst on, and tells where the row ends;
-// what turns out to need more is left to execute.
+// row of packets with the same output and kind of action from a place in the burst on, stages them, and tells where the
+// row ends. Packets of unknown flows are passed over, and what turns out to need more is left to execute.
 
 // fastAction is what these loops need of an action: one cache line, with the next hop's MAC in place.
 type fastAction struct {
@@ -54,33 +54,33 @@ func makeFast(a *action) fastAction {
 	return f
 }
 
-// runFast executes a row of packets from a place in the burst on, and tells how many they were.
-func (w *worker) runFast(q *rxQueue, pkts []*packet.Packet, from int) (n int) {
+// runFast executes a row of packets from a place in the burst on, and tells where it ended: there if nothing could be done.
+func (w *worker) runFast(q *rxQueue, pkts []*packet.Packet, from int, unknown uint64) (end int) {
 	actions := q.actions.fast
 	f := &actions[w.known[from]]
 	if len(w.held) > 0 || f.row == 0 {
-		return 0 // what waits for a next hop goes first
+		return from // what waits for a next hop goes first
 	}
-	pkts = pkts[:min(len(pkts), from+packet.MaxTx-w.out.n, packet.RxBurst)]
-	end, bytes := from, uint64(0)
+	first, bytes := w.out.n, uint64(0)
+	pkts = pkts[:min(len(pkts), from+packet.MaxTx-first, packet.RxBurst)]
 	for {
 		changes := w.sw.neighbours.changes.Load() + 1 // never that of an action that knows no MAC yet
 		switch f.row >> rowShift {
 		case rowForward, rowDecap:
-			end, bytes = w.forwardRow(pkts, from, actions, f.row)
+			end, bytes = w.forwardRow(pkts, from, actions, f.row, unknown)
 		case rowEncap:
-			end, bytes = w.encapsulateRow(pkts, from, actions, f.row, changes)
+			end, bytes = w.encapsulateRow(pkts, from, actions, f.row, unknown, changes)
 		default:
-			end, bytes = w.rewriteRow(pkts, from, actions, f.row, changes)
+			end, bytes = w.rewriteRow(pkts, from, actions, f.row, unknown, changes)
 		}
 		if end > from || !w.resolve(f, changes) {
 			break
 		}
 	}
 	if end > from {
-		w.out.extend(q.port, f.row&(1<<rowShift-1), end-from, bytes)
+		w.out.extend(q.port, f.row&(1<<rowShift-1), first, bytes)
 	}
-	return end - from
+	return end
 }
 
 // resolve brings the next hop's MAC into an action. It reports whether that has helped.
@@ -99,7 +99,7 @@ func (w *worker) resolve(f *fastAction, changes uint32) bool {
 }
 
 // forwardRow sends packets on as they are; out of NVGRE only those whose marks of congestion need no merging (RFC 6040).
-func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32) (end int, bytes uint64) {
+func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32, unknown uint64) (end int, bytes uint64) {
 	io, decap := w.io, row>>rowShift == rowDecap
 	ahead := uint(w.out.n - from)
 	for i := uint(from); i < uint(len(pkts)); i++ {
@@ -107,22 +107,33 @@ func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastActio
 		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
 		if f.row != row || size > uint32(f.maxLen) ||
 			decap && (w.burst.Outer[i%packet.RxBurst].TOS^packet.PlainTOS(p))&packet.ECNMask != 0 {
+			if unknown>>i&1 != 0 {
+				ahead--
+				continue
+			}
+			w.out.n = int(i + ahead)
 			return int(i), bytes
 		}
 		io.PutTx((i+ahead)%packet.MaxTx, p)
 		w.out.size[(i+ahead)%packet.MaxTx] = size
 		bytes += uint64(size)
 	}
+	w.out.n = len(pkts) + int(ahead)
 	return len(pkts), bytes
 }
 
 // encapsulateRow is encapsulate for a row.
-func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastAction, row, changes uint32) (end int, bytes uint64) {
+func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32, unknown uint64, changes uint32) (end int, bytes uint64) {
 	io, ahead := w.io, uint(w.out.n-from)
 	for i := uint(from); i < uint(len(pkts)); i++ {
 		p := pkts[i]
 		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
 		if f.row != row || f.changes != changes || size > uint32(f.maxLen) || p.DataOff < outerLen {
+			if unknown>>i&1 != 0 {
+				ahead--
+				continue
+			}
+			w.out.n = int(i + ahead)
 			return int(i), bytes
 		}
 		tos := packet.PlainTOS(p)
@@ -139,6 +150,7 @@ func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastA
 		w.out.size[(i+ahead)%packet.MaxTx] = size + outerLen
 		bytes += uint64(size + outerLen)
 	}
+	w.out.n = len(pkts) + int(ahead)
 	return len(pkts), bytes
 }
 
@@ -153,12 +165,17 @@ const (
 )
 
 // rewriteRow is rewrite for a row.
-func (w *worker) rewriteRow(pkts []*packet.Packet, from int, actions []fastAction, row, changes uint32) (end int, bytes uint64) {
+func (w *worker) rewriteRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32, unknown uint64, changes uint32) (end int, bytes uint64) {
 	io, ahead := w.io, uint(w.out.n-from)
 	for i := uint(from); i < uint(len(pkts)); i++ {
 		p := pkts[i]
 		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
 		if f.row != row || f.changes != changes || size > uint32(f.maxLen) {
+			if unknown>>i&1 != 0 {
+				ahead--
+				continue
+			}
+			w.out.n = int(i + ahead)
 			return int(i), bytes
 		}
 		h := p.PlainFront()
@@ -174,5 +191,6 @@ func (w *worker) rewriteRow(pkts []*packet.Packet, from int, actions []fastActio
 		w.out.size[(i+ahead)%packet.MaxTx] = size
 		bytes += uint64(size)
 	}
+	w.out.n = len(pkts) + int(ahead)
 	return len(pkts), bytes
 }

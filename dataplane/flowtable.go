@@ -107,6 +107,9 @@ func (t *flowTable[K, P]) lookup(k *K, hash uint64) *flow[K] {
 	return nil
 }
 
+// unknown tells at a glance of most unknown keys that they are.
+func (t *flowTable[K, P]) unknown(hash uint64) bool { return t.old == nil && t.homes[hash&t.mask] == 0 }
+
 func (t *flowTable[K, P]) lookupOld(k *K, hash uint64) *flow[K] {
 	at := hash & t.oldMask
 	for home := t.oldHome[at]; home != 0; home &= home - 1 {

@@ -219,6 +219,7 @@ func (w *worker) runMissed(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 		w.runSlow(q, pkts, miss)
 	}
 	if s.refused > 0 {
+		w.ctr.dropMany(q.port, ReasonSlowPathShare, uint64(s.refused))
 		w.relieve(q, len(pkts)-len(miss)-int(s.copies))
 	}
 	s.copies = 0
@@ -271,10 +272,9 @@ func (w *worker) staleOf(q *rxQueue, miss []uint8) (set uint64) {
 	if !w.slow.limits() && !w.slow.busy {
 		return 0
 	}
-	t := q.flows
 	for _, i := range miss {
-		if w.class[i] == classPlain && t.old == nil && t.homes[w.burst.Hash[i]&t.mask] == 0 {
-			continue // unknown at a glance
+		if w.class[i] == classPlain && q.flows.unknown(w.burst.Hash[i]) {
+			continue
 		}
 		if w.isStale(q, int(i)) {
 			set |= 1 << i
@@ -317,9 +317,9 @@ func (w *worker) letsIn(i int) bool {
 }
 
 func (w *worker) denySlow(q *rxQueue, p *packet.Packet, k slowKind) {
-	w.slow.refused++
+	w.slow.refused++ // counted as dropped by runMissed
 	w.slow.why = k
-	w.discard(q.port, p, ReasonSlowPathShare)
+	w.free(p)
 }
 
 // mayCopy reports whether a known flow's slow action is within its share. measured says that the caller tells copied when

@@ -110,7 +110,7 @@ func (r *rig) repeatAction(b *testing.B, w *worker, q *rxQueue, frame []byte) {
 	w.lookupBurst(q, pkts[:], plain)
 	b.ResetTimer()
 	for n := 0; n < b.N; n += len(pkts) {
-		require.Equal(b, len(pkts), w.runFast(q, pkts[:], 0))
+		require.Equal(b, len(pkts), w.runFast(q, pkts[:], 0, 0))
 		for _, p := range pkts {
 			p.TrimFront(int(p.DataLen) - len(frame))
 		}

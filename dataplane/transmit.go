@@ -154,20 +154,18 @@ func (o *txStage) open(in, out uint32, n int) {
 	o.spans++
 }
 
-// extend adds n packets that were put behind the staged ones, with their sizes, to a span.
-func (o *txStage) extend(in, out uint32, n int, bytes uint64) {
-	first := o.n
-	o.n += n
+// extend adds what was staged from a place on, sizes and all, to a span.
+func (o *txStage) extend(in, out uint32, first int, bytes uint64) {
 	if o.spans > 0 {
 		if s := &o.span[o.spans-1]; s.in == in && s.out == out {
-			s.count += uint32(n)
+			s.count += uint32(o.n - first)
 			s.bytes += bytes
 			return
 		}
 	}
 	o.open(in, out, first)
 	s := &o.span[o.spans-1]
-	s.count, s.bytes = uint32(n), bytes
+	s.count, s.bytes = uint32(o.n-first), bytes
 }
 
 // discard drops a packet and counts why.

@@ -28,7 +28,7 @@ var Defaults = []Default{
 	{"dataplane.flowIdle", "60s", "a flow without packets is forgotten after this"},
 	{"dataplane.macAge", "300s", "a learned MAC is forgotten after this"},
 	{"dataplane.flowsPerQueue", "1048576", "bound of each flow table, a power of two"},
-	{"dataplane.slowPathShare", "10%", "of a worker for new flows and other slow work, while known flows wait"},
+	{"dataplane.slowPathShare", "5%", "of a worker for new flows and other slow work, while known flows wait"},
 	{"dataplane.routerMAC", "02:15:5d:00:00:01", "of the subnets' gateways; the same on every host"},
 	{"uplinks.queues", "1", "receive queues"},
 	{"uplinks.mtu", "", "the device's own"},
@@ -62,7 +62,7 @@ func (c *Config) setDefaults() {
 	setDefault(&d.source, "flowIdle", &d.FlowIdle, 60*time.Second)
 	setDefault(&d.source, "macAge", &d.MACAge, 300*time.Second)
 	setDefault(&d.source, "flowsPerQueue", &d.FlowsPerQueue, 1<<20)
-	setDefault(&d.source, "slowPathShare", &d.SlowPathShare, 10)
+	setDefault(&d.source, "slowPathShare", &d.SlowPathShare, 5)
 	setDefault(&d.source, "routerMAC", &d.RouterMAC, defaultRouterMAC)
 	for i := range c.Uplinks {
 		setDefault(&c.Uplinks[i].source, "queues", &c.Uplinks[i].Queues, 1)

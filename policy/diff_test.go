@@ -20,8 +20,8 @@ func TestDiff(t *testing.T) {
 			"restart: modify daemon: logLevel info -> debug, logFormat text -> json (apply refuses it: restart the daemon with this file)"}},
 		{"dataplane", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {workers: 2, cores: [1, 2], flowIdle: 2m}"}, []string{
 			"restart: modify dataplane: workers auto -> 2, cores - -> 1 2, flowIdle 1m -> 2m (apply refuses it: restart the daemon with this file)"}},
-		{"slow-path share needs no restart", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: 5%}"}, []string{
-			"policy: modify dataplane: slowPathShare 10% -> 5%"}},
+		{"slow-path share needs no restart", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: 6%}"}, []string{
+			"policy: modify dataplane: slowPathShare 5% -> 6%"}},
 		{"router MAC alone needs no restart", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {routerMAC: 02:00:00:00:00:aa}"}, []string{
 			"policy: modify dataplane: routerMAC 02:15:5d:00:00:01 -> 02:00:00:00:00:aa"}},
 		{"uplink's device", edits{"{driver: af_packet, interface: eth1}", "{driver: af_packet, interface: eth2}", `"0000:03:00.0"}`, `"0000:03:00.0"}, mtu: 1600, queues: 2`}, []string{
