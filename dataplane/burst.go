@@ -163,8 +163,8 @@ func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) (u
 		if plain>>i&1 == 0 {
 			continue
 		}
-		f, k := &slots[w.burst.Hash[i]&mask], &w.burst.Key[i]
-		if f.key != *k || f.epoch != cells.sum(f.srcCell, f.dstCell) || uplink && q.actions.slots[f.action].spoofed(&w.burst.Outer[i]) {
+		f, k := within(slots, w.burst.Hash[i]&mask), &w.burst.Key[i]
+		if (f.key[0]^k[0])|(f.key[1]^k[1])|(f.key[2]^k[2])|(f.key[3]^k[3]) != 0 || f.epoch != cells.sum(f.srcCell, f.dstCell) || uplink && q.actions.slots[f.action].spoofed(&w.burst.Outer[i]) {
 			elsewhere |= 1 << i
 			continue
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/sluicenet/sluice/packet"
 )
 
-// numCells is the number of epoch cells, 64 KiB of counters. Two addresses that share a cell only make each other's
-// flows decide again.
-const numCells = 1 << 14
+// numCells is the number of epoch cells, 256 KiB of counters: as many as the index has values. Two addresses that share a
+// cell only make each other's flows decide again.
+const numCells = 1 << 16
 
 // epochs are the counters that make known flows decide again. A flow remembers the sum of two cells, that of its source
 // and that of its target; both only grow, so the sum is unchanged only while both are.
@@ -22,10 +22,10 @@ type epochs struct {
 }
 
 func (e *epochs) sum(src, dst uint16) uint32 {
-	return e.cells[src&(numCells-1)].Load() + e.cells[dst&(numCells-1)].Load()
+	return e.cells[src].Load() + e.cells[dst].Load()
 }
 
-func (e *epochs) bump(cell uint16) { e.cells[cell&(numCells-1)].Add(1) }
+func (e *epochs) bump(cell uint16) { e.cells[cell].Add(1) }
 
 func (e *epochs) bumpAll() {
 	for i := range e.cells {
@@ -35,7 +35,7 @@ func (e *epochs) bumpAll() {
 
 func mixCell(a, b uint64) uint16 {
 	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xc2b2ae3d27d4eb4f)
-	return uint16((hi^lo)>>24) & (numCells - 1)
+	return uint16((hi ^ lo) >> 24)
 }
 
 // portCell is the cell of everything that a vport sends.

@@ -12,8 +12,7 @@ import (
 
 // fastAction is what these loops need of an action: one cache line, with the next hop's MAC in place.
 type fastAction struct {
-	row     uint32 // what packets that are handled together have in common (rowOf); 0 when no loop serves the action
-	changes uint32 // neighbours.changes + 1 when header got the next hop's MAC; 0 when it never did
+	row     uint64 // what packets that are handled together have in common (rowOf); 0 when no loop serves the action
 	nextHop uint32
 	sum     uint32 // of the outer IPv4 header's words without length, TOS and checksum
 	maxLen  uint16
@@ -32,7 +31,13 @@ const (
 	rowRewriteIn
 )
 
-const rowShift = 24 // ports have 24 bits, as in flow keys
+// Fields of a row.
+const (
+	rowKindShift    = 24 // above the port, which has 24 bits as in flow keys
+	rowChangesShift = 32 // neighbours.changes + 1 when header got the next hop's MAC; 0 when it never did, or has none
+)
+
+func rowKind(row uint64) uint32 { return uint32(row) >> rowKindShift }
 
 // longestFast keeps the sum of a header, a length and a TOS within what one fold of a checksum takes.
 const longestFast = 0xff00 - outerLen
@@ -49,7 +54,7 @@ func makeFast(a *action) fastAction {
 		}
 	}
 	if kind != rowNone {
-		f.row = kind<<rowShift | a.out
+		f.row = uint64(kind<<rowKindShift | a.out)
 	}
 	return f
 }
@@ -58,53 +63,53 @@ func makeFast(a *action) fastAction {
 func (w *worker) runFast(q *rxQueue, pkts []*packet.Packet, from int, unknown uint64) (end int) {
 	actions := q.actions.fast
 	f := &actions[w.known[from]]
-	if len(w.held) > 0 || f.row == 0 {
+	if len(w.held) > 0 || f.row == 0 || !w.resolve(f) {
 		return from // what waits for a next hop goes first
 	}
 	first, bytes := w.out.n, uint64(0)
 	pkts = pkts[:min(len(pkts), from+packet.MaxTx-first, packet.RxBurst)]
-	for {
-		changes := w.sw.neighbours.changes.Load() + 1 // never that of an action that knows no MAC yet
-		switch f.row >> rowShift {
-		case rowForward, rowDecap:
-			end, bytes = w.forwardRow(pkts, from, actions, f.row, unknown)
-		case rowEncap:
-			end, bytes = w.encapsulateRow(pkts, from, actions, f.row, unknown, changes)
-		default:
-			end, bytes = w.rewriteRow(pkts, from, actions, f.row, unknown, changes)
-		}
-		if end > from || !w.resolve(f, changes) {
-			break
-		}
+	switch rowKind(f.row) {
+	case rowForward, rowDecap:
+		end, bytes = w.forwardRow(pkts, from, actions, f.row, unknown)
+	case rowEncap:
+		end, bytes = w.encapsulateRow(pkts, from, actions, f.row, unknown)
+	default:
+		end, bytes = w.rewriteRow(pkts, from, actions, f.row, unknown)
 	}
 	if end > from {
-		w.out.extend(q.port, f.row&(1<<rowShift-1), first, bytes)
+		w.out.extend(q.port, uint32(f.row)&(1<<rowKindShift-1), first, bytes)
 	}
 	return end
 }
 
-// resolve brings the next hop's MAC into an action. It reports whether that has helped.
-func (w *worker) resolve(f *fastAction, changes uint32) bool {
-	if kind := f.row >> rowShift; kind < rowEncap || f.changes == changes {
-		return false
-	} else if kind != rowRewriteIn { // whose header has the VM's MAC
+// resolve brings the next hop's MAC into an action, unless it is there and no MAC has changed since. It reports false when
+// there is none.
+func (w *worker) resolve(f *fastAction) bool {
+	if rowKind(f.row) < rowEncap {
+		return true
+	}
+	changes := uint64(w.sw.neighbours.changes.Load() + 1) // never that of an action that has no MAC yet
+	if f.row>>rowChangesShift == changes {
+		return true
+	}
+	if rowKind(f.row) != rowRewriteIn { // whose header has the VM's MAC
 		mac := w.sw.neighbours.entries[f.nextHop].mac.Load()
 		if mac == 0 {
 			return false
 		}
 		setNextHop(&f.header, mac)
 	}
-	f.changes = changes
+	f.row = f.row&(1<<rowChangesShift-1) | changes<<rowChangesShift
 	return true
 }
 
 // forwardRow sends packets on as they are; out of NVGRE only those whose marks of congestion need no merging (RFC 6040).
-func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32, unknown uint64) (end int, bytes uint64) {
-	io, decap := w.io, row>>rowShift == rowDecap
+func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastAction, row, unknown uint64) (end int, bytes uint64) {
+	io, decap := w.io, rowKind(row) == rowDecap
 	ahead := uint(w.out.n - from)
 	for i := uint(from); i < uint(len(pkts)); i++ {
 		p := pkts[i]
-		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
+		f, size := within(actions, uint64(w.known[i%packet.RxBurst])), p.PktLen
 		if f.row != row || size > uint32(f.maxLen) ||
 			decap && (w.burst.Outer[i%packet.RxBurst].TOS^packet.PlainTOS(p))&packet.ECNMask != 0 {
 			if unknown>>i&1 != 0 {
@@ -123,12 +128,12 @@ func (w *worker) forwardRow(pkts []*packet.Packet, from int, actions []fastActio
 }
 
 // encapsulateRow is encapsulate for a row.
-func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32, unknown uint64, changes uint32) (end int, bytes uint64) {
+func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastAction, row, unknown uint64) (end int, bytes uint64) {
 	io, ahead := w.io, uint(w.out.n-from)
 	for i := uint(from); i < uint(len(pkts)); i++ {
 		p := pkts[i]
-		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
-		if f.row != row || f.changes != changes || size > uint32(f.maxLen) || p.DataOff < outerLen {
+		f, size := within(actions, uint64(w.known[i%packet.RxBurst])), p.PktLen
+		if f.row != row || size > uint32(f.maxLen) || p.DataOff < outerLen {
 			if unknown>>i&1 != 0 {
 				ahead--
 				continue
@@ -136,10 +141,10 @@ func (w *worker) encapsulateRow(pkts []*packet.Packet, from int, actions []fastA
 			w.out.n = int(i + ahead)
 			return int(i), bytes
 		}
-		tos := packet.PlainTOS(p)
 		p.GrowPlain(outerLen)
-		h := p.NVGREFront()
-		*h = f.header
+		h := p.PlainEncapFront()
+		*(*[outerLen]byte)(h[:]) = f.header
+		tos := h[outerLen+packet.EthernetLen+1]
 		total := size + outerLen - outerIPOff
 		check := f.sum + total + uint32(tos) // at most 0x1fffe (longestFast)
 		h[outerTOSOff] = tos
@@ -165,12 +170,12 @@ const (
 )
 
 // rewriteRow is rewrite for a row.
-func (w *worker) rewriteRow(pkts []*packet.Packet, from int, actions []fastAction, row uint32, unknown uint64, changes uint32) (end int, bytes uint64) {
+func (w *worker) rewriteRow(pkts []*packet.Packet, from int, actions []fastAction, row, unknown uint64) (end int, bytes uint64) {
 	io, ahead := w.io, uint(w.out.n-from)
 	for i := uint(from); i < uint(len(pkts)); i++ {
 		p := pkts[i]
-		f, size := &actions[w.known[i%packet.RxBurst]], p.PktLen
-		if f.row != row || f.changes != changes || size > uint32(f.maxLen) {
+		f, size := within(actions, uint64(w.known[i%packet.RxBurst])), p.PktLen
+		if f.row != row || size > uint32(f.maxLen) {
 			if unknown>>i&1 != 0 {
 				ahead--
 				continue

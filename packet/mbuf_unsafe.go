@@ -61,6 +61,11 @@ func (p *Packet) PlainFront() *[plainLen]byte {
 	return (*[plainLen]byte)(unsafe.Add(p.BufAddr, uintptr(p.DataOff)))
 }
 
+// PlainEncapFront views the first bytes of an NVGRE frame around a frame that ParsePlain accepted.
+func (p *Packet) PlainEncapFront() *[nvgreLen + plainLen]byte {
+	return (*[nvgreLen + plainLen]byte)(unsafe.Add(p.BufAddr, uintptr(p.DataOff)))
+}
+
 // simple is Writable in two loads: RefCnt and NbSegs stand in one word.
 func (p *Packet) simple() bool {
 	return *(*uint32)(unsafe.Pointer(&p.RefCnt)) == 1<<16|1 && p.OlFlags>>61&3 == 0
