@@ -174,6 +174,9 @@ func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) (u
 		f.seen = w.tick
 	}
 	t.stats.Hits += uint64(bits.OnesCount64(plain &^ elsewhere))
+	if elsewhere != 0 && len(slots) > roomyFlowSlots {
+		w.touched += t.touchElsewhere(&w.burst.Hash, elsewhere)
+	}
 	for ; elsewhere != 0; elsewhere &= elsewhere - 1 {
 		i := bits.TrailingZeros64(elsewhere)
 		if t.unknown(w.burst.Hash[i]) {

@@ -1,6 +1,10 @@
 package dataplane
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/sluicenet/sluice/packet"
+)
 
 // flowKey is a key that a flow table can hold.
 type flowKey[K any] interface {
@@ -24,7 +28,7 @@ type flow[K comparable] struct {
 const (
 	maxProbes       = 8       // slots a key may stand in
 	minFlowSlots    = 64      // of a new table
-	roomyFlowSlots  = 1 << 17 // up to which a table grows at an eighth full, and to four times as much at a quarter
+	roomyFlowSlots  = 1 << 17 // up to which a table grows at an eighth full
 	migrateBatch    = 64      // slots moved per burst while a table grows, and per round of timers
 	insertMigrate   = 8       // slots moved per insert: the old half is empty before the new one is full
 	newFlowGrace    = 2       // ticks for which a flow of one packet may not be evicted
@@ -143,16 +147,22 @@ func (t *flowTable[K, P]) insert(k *K, hash uint64, now uint32, release func(act
 }
 
 // crowded asks for more places: small tables from an eighth full on, so that nearly every flow stands in its first
-// place, and large ones later. An empty place costs no cache line.
+// place, and large ones from a quarter on. An empty place costs no cache line.
 func (t *flowTable[K, P]) crowded() bool {
-	switch n := len(t.slots) - maxProbes; {
-	case n <= roomyFlowSlots:
-		return t.count*8 > n
-	case n <= 4*roomyFlowSlots:
+	n := len(t.slots) - maxProbes
+	if n > roomyFlowSlots {
 		return t.count*4 > n
-	default:
-		return t.count*2 > n
 	}
+	return t.count*8 > n
+}
+
+// touchElsewhere starts the cache lines of flows that do not stand in their first places on their way, all at once.
+func (t *flowTable[K, P]) touchElsewhere(hashes *[packet.RxBurst]uint64, set uint64) (sum uint64) {
+	for ; set != 0; set &= set - 1 {
+		at := hashes[bits.TrailingZeros64(set)] & t.mask
+		sum += t.slots[at+uint64(bits.TrailingZeros8(t.homes[at]&^1|1<<(maxProbes-1)))].packets
+	}
+	return sum
 }
 
 func (t *flowTable[K, P]) place(hash uint64, now uint32, release func(uint32)) *flow[K] {

@@ -82,13 +82,13 @@ func Run(ctx context.Context, s Spec) (sample measure.Sample, err error) {
 	return sample, err
 }
 
-// maxFlows has two places for each flow of the profile where the default would have fewer.
+// maxFlows has four places for each flow of the profile where the default would have fewer, as the documents advise.
 func maxFlows(s *Spec) int {
 	const fewest = 1 << 20
 	if s.MaxFlows > 0 {
 		return s.MaxFlows
 	}
-	return max(fewest, 2*s.Plan.Profile.Flows)
+	return max(fewest, 4*s.Plan.Profile.Flows)
 }
 
 // start gives the switch its worker, ports and policy.
