@@ -36,7 +36,7 @@ func spec(t *testing.T, vms int) Spec {
 func TestEveryRoundMeasuresEverything(t *testing.T) {
 	r, err := Run(context.Background(), spec(t, 2))
 	require.NoError(t, err)
-	require.EqualValues(t, 10, r.Share, "the default")
+	require.EqualValues(t, 5, r.Share, "the default")
 	for i := range 2 {
 		assert.Positive(t, r.KnownCycles[i])
 		assert.Positive(t, r.NewFlowCycles[i])
