@@ -40,8 +40,8 @@ func ratio(part, whole uint64) float64 {
 
 // minus is what happened since.
 func (c Counts) minus(o Counts) Counts {
-	return Counts{Sent: c.Sent - o.Sent, SentBytes: c.SentBytes - o.SentBytes, Refused: c.Refused - o.Refused, Blocked: c.Blocked - o.Blocked, Skipped: c.Skipped - o.Skipped,
-
+	return Counts{Sent: c.Sent - o.Sent, SentBytes: c.SentBytes - o.SentBytes,
+		Refused: c.Refused - o.Refused, Blocked: c.Blocked - o.Blocked, Skipped: c.Skipped - o.Skipped,
 		Received: c.Received - o.Received, ReceivedSize: c.ReceivedSize - o.ReceivedSize, Reordered: c.Reordered - o.Reordered,
 		TooOld: c.TooOld - o.TooOld, Duplicates: c.Duplicates - o.Duplicates, Astray: c.Astray - o.Astray,
 		NewSent: c.NewSent - o.NewSent, NewReceived: c.NewReceived - o.NewReceived,

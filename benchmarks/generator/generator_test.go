@@ -311,6 +311,21 @@ func TestRefusedFramesAreNotLost(t *testing.T) {
 	assert.Zero(t, res.Reordered+res.Duplicates)
 }
 
+// Where a device has room again for a later run of the same poll, no number goes out twice.
+func TestNumbersOfRefusedFrames(t *testing.T) {
+	w := &worker{io: &packet.IO{}, next: []uint32{3, 1}}
+	w.stream[0], w.number[0] = 0, 0 // run 0: one frame of stream 0, refused
+	w.stream[1], w.number[1] = 1, 0 // run 1: stream 1 by another device, refused
+	w.stream[2], w.number[2] = 0, 1 // run 2: stream 0 again, of which one is sent
+	w.stream[3], w.number[3] = 0, 2
+	copy(w.io.TxRuns[:], []packet.TxRun{{Count: 1}, {Out: 1, First: 1, Count: 1}, {First: 2, Count: 2, Sent: 1}})
+	w.io.NumTxRuns = 3
+	w.account()
+	assert.Equal(t, []uint32{2, 0}, w.next)
+	assert.EqualValues(t, 1, w.counts.Sent)
+	assert.EqualValues(t, 3, w.counts.Refused)
+}
+
 // At a rate, what the device leaves no room for is lost to a search, and no fault of the generator.
 func TestBlockedFrames(t *testing.T) {
 	l := newLab(t, "nvgre-encap", short)

@@ -45,6 +45,7 @@ type worker struct {
 
 	// Of the poll that is being made.
 	stream [packet.MaxTx]uint32 // by the place in IO.Tx
+	number [packet.MaxTx]uint32 // in its stream
 	length [packet.MaxTx]uint16
 }
 
@@ -171,6 +172,7 @@ func (w *worker) build(n int) {
 	for range n - begins {
 		i := w.at
 		s.sequence, s.stream = w.next[i], uint32(i)
+		w.number[w.io.NumTx] = w.next[i]
 		w.next[i]++
 		s.put(w.take(i, uint32(i)), w.all[i].at)
 		if w.repeat++; w.repeat >= w.plan.Profile.Burst {
@@ -234,7 +236,7 @@ func (w *worker) put(p *packet.Packet, out, stream uint32) {
 	io.NumTx++
 }
 
-// account counts what devices took. The sequence numbers of the rest, which is freed, are given again.
+// account counts what devices took. The rest is freed, and its sequence numbers are given again.
 func (w *worker) account() {
 	io := w.io
 	if io.NumTxRuns > 0 {
@@ -254,14 +256,21 @@ func (w *worker) account() {
 			w.counts.SentBytes += uint64(w.length[j])
 			w.pace.done++
 		}
-		for j := run.First + run.Sent; j < run.First+run.Count; j++ {
-			switch s := w.stream[j]; s {
-			case control, noStream:
-			default:
-				w.next[s]--
-			}
-			w.counts.Refused++
+	}
+	for i := int(io.NumTxRuns) - 1; i >= 0; i-- {
+		w.takeBack(&io.TxRuns[i])
+	}
+}
+
+// takeBack looks at what a device left of a run, the last one first: a number is given again unless a higher one of its
+// stream has left, by a later run for which there was room again.
+func (w *worker) takeBack(run *packet.TxRun) {
+	for j := run.First + run.Count; j > run.First+run.Sent; {
+		j--
+		if s := w.stream[j]; s < control && w.next[s] == w.number[j]+1 {
+			w.next[s]--
 		}
+		w.counts.Refused++
 	}
 }
 
