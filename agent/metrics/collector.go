@@ -78,7 +78,7 @@ var (
 	workerFlows      = gauge("sluice_worker_flows", "Flows in the tables of the worker's queues.", "worker", "core")
 	workerLost       = counter("sluice_worker_learn_events_lost_total", "Addresses that were not learned at once because the way to the control side was full.", "worker", "core")
 	queuePackets     = counter("sluice_queue_packets_total", "Packets received by a queue.", "port", "queue", "worker")
-	queueBursts      = counter("sluice_queue_bursts_total", "Bursts that they came in, of 32 packets at most.", "port", "queue", "worker")
+	queueBursts      = counter("sluice_queue_bursts_total", "Bursts that they came in, of 64 packets at most.", "port", "queue", "worker")
 	queueFlows       = gauge("sluice_queue_flows", "Flows in the tables of a receive queue.", "port", "queue", "worker")
 	queueSlots       = gauge("sluice_queue_flow_slots", "Places in the tables of a receive queue as they stand; they grow.", "port", "queue", "worker")
 	queueActions     = gauge("sluice_queue_actions", "Different fates of the flows of a receive queue.", "port", "queue", "worker")
