@@ -292,6 +292,9 @@ func decideFlow[K comparable, P flowKey[K]](w *worker, q *rxQueue, t *flowTable[
 	w.learn(q, f)
 	known := t.lookup(k, w.burst.Hash[i])
 	refused := f.act.kind == actDrop && (f.encapsulated || f.rewritten) && f.act.reason != ReasonACLDenyIn
+	if stable && refused && known != nil && !q.actions.slots[known.action].spoofed(&w.burst.Outer[i]) {
+		t.remove(known, w.burst.Hash[i], q.release) // or it would pass for a known flow that policy changed (isStale)
+	}
 	if stable && !refused && (known != nil || w.letsIn(i)) {
 		if id := q.actions.intern(&f.act); id != 0 {
 			if known == nil {

@@ -206,6 +206,20 @@ func (t *flowTable[K, P]) drop(at uint64, release func(uint32)) {
 	t.count--
 }
 
+// remove forgets a flow that lookup found, in either half.
+func (t *flowTable[K, P]) remove(f *flow[K], hash uint64, release func(uint32)) {
+	at := hash & t.mask
+	for i := range uint64(maxProbes) {
+		if &t.slots[at+i] == f {
+			t.drop(at+i, release)
+			return
+		}
+	}
+	release(f.action)
+	f.action = 0
+	t.count--
+}
+
 // grow doubles the table, unless it stands at its bound or memory is short: then flows compete for what there is.
 func (t *flowTable[K, P]) grow() bool {
 	n := int(t.mask+1) * 2

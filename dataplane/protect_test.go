@@ -306,6 +306,24 @@ func TestKnownFlowsThatDecideAgainAreNotRefused(t *testing.T) {
 	}
 }
 
+// What policy has come to refuse from the fabric is not known any more: who goes on sending it is a flood like others.
+func TestRefusedFlowsKeepWithinTheShare(t *testing.T) {
+	r := newProtected(t, "5%")
+	gone := &same{frame: fromFar(dataFrame(redFar, redVM1, "10.0.0.7", "10.0.0.5"))}
+	r.run(1*ms, map[string]source{"up0": gone})
+	require.EqualValues(t, 1, r.flowsOf("up0"))
+	policy := strings.Replace(rigPolicy, "slowPathShare: 100%", "slowPathShare: 5%", 1)
+	r.publish(r.parse(strings.Replace(policy, `- {subnet: red-web, ca: 10.0.0.7, `, `- {subnet: red-web, ca: 10.0.0.77, `, 1)))
+	busy := floodOf(redVM2, "10.0.0.6")
+	busy.known, busy.frame = 1, dataFrame(redVM2, "00:15:5d:00:01:08", "10.0.0.6", "10.0.0.8")
+	before := r.missesOf("up0")
+	r.run(50*ms, map[string]source{"red-vm2": busy, "up0": gone})
+	require.NotZero(t, r.counters("up0").Drops[ReasonUnknownSender])
+	require.Less(t, float64(r.missesOf("up0")-before)*priceFlow, 0.1*50*ms)
+	require.Zero(t, r.flowsOf("up0"))
+	r.balanced()
+}
+
 // restless is a circle of which policy changes now and then.
 type restless struct {
 	circle
@@ -412,7 +430,7 @@ func TestAFloodDoesNotFillTheFlowTable(t *testing.T) {
 }
 
 func (r *protected) flowsOf(port string) int {
-	for _, q := range r.sw.Workers()[0].Queues {
+	for _, q := range r.workers()[0].Queues {
 		if q.Port == r.index.byName[port] {
 			return int(q.Flows)
 		}

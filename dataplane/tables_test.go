@@ -50,6 +50,10 @@ func TestFlowTableAgainstMap(t *testing.T) {
 				table.migrate(migrateBatch, now, release)
 			case 2:
 				table.sweep(64, now, 200, release, nil)
+			case 3:
+				if f := table.lookup(&k, hash); f != nil {
+					table.remove(f, hash, release)
+				}
 			}
 			require.Equal(t, len(model), table.count)
 		}
