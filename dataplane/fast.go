@@ -63,8 +63,8 @@ func makeFast(a *action) fastAction {
 func (w *worker) runFast(q *rxQueue, pkts []*packet.Packet, from int, unknown uint64) (end int) {
 	actions := q.actions.fast
 	f := &actions[w.known[from]]
-	if len(w.held) > 0 || f.row == 0 || !w.resolve(f) {
-		return from // what waits for a next hop goes first
+	if f.row == 0 || !w.resolve(f) {
+		return from
 	}
 	first, bytes := w.out.n, uint64(0)
 	pkts = pkts[:min(len(pkts), from+packet.MaxTx-first, packet.RxBurst)]
@@ -83,7 +83,9 @@ func (w *worker) runFast(q *rxQueue, pkts []*packet.Packet, from int, unknown ui
 }
 
 // resolve brings the next hop's MAC into an action, unless it is there and no MAC has changed since. It reports false when
-// there is none.
+// there is none. Packets wait only for a next hop without a MAC; getting one is a change, so every action for it comes by
+// here before its packets leave, and those that wait go first. Other next hops' packets do not concern it: one that stays
+// silent must not take the loops from all flows.
 func (w *worker) resolve(f *fastAction) bool {
 	if rowKind(f.row) < rowEncap {
 		return true
@@ -96,6 +98,9 @@ func (w *worker) resolve(f *fastAction) bool {
 		mac := w.sw.neighbours.entries[f.nextHop].mac.Load()
 		if mac == 0 {
 			return false
+		}
+		if len(w.held) > 0 {
+			w.releaseHop(f.nextHop, mac)
 		}
 		setNextHop(&f.header, mac)
 	}

@@ -53,6 +53,32 @@ func TestSilentNextHop(t *testing.T) {
 	r.balanced()
 }
 
+// While packets wait for a next hop that does not answer, flows of others still run in rows.
+func TestSilentNextHopLeavesRowsToOthers(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	for range 2 {
+		r.send("red-vm1", toFar(7))
+	}
+	r.send("red-vm1", dataFrame(redVM1, "00:15:5d:00:01:08", "10.0.0.5", "10.0.0.8"))
+	require.EqualValues(t, 1, r.counters("red-vm1").Queued)
+	r.sw.neighbours.changes.Add(1) // a row looks at the MAC again, and notes that
+	require.Len(t, r.send("red-vm1", toFar(7))["up0"], 1)
+	w, inRows := r.sw.workers[0], 0
+	w.do(func() {
+		for _, q := range w.queues {
+			for _, f := range q.actions.fast {
+				if f.row>>rowChangesShift == uint64(r.sw.neighbours.changes.Load()+1) {
+					inRows++
+				}
+			}
+		}
+	})
+	require.Equal(t, 1, inRows)
+	require.EqualValues(t, 1, r.counters("red-vm1").Queued, "it still waits")
+	r.balanced()
+}
+
 func TestNextHopIsConfirmedByUnicast(t *testing.T) {
 	r := newRig(t, 1)
 	r.net.AdvanceTSC(time.Millisecond)
