@@ -12,7 +12,7 @@ import (
 
 // fastAction is what these loops need of an action: one cache line, with the next hop's MAC in place.
 type fastAction struct {
-	row     uint64 // what packets that are handled together have in common (rowOf); 0 when no loop serves the action
+	row     uint64 // what packets that are handled together have in common; 0 when no loop serves the action
 	nextHop uint32
 	sum     uint32 // of the outer IPv4 header's words without length, TOS and checksum
 	maxLen  uint16

@@ -6,9 +6,9 @@ import (
 	"github.com/sluicenet/sluice/packet"
 )
 
-// classifyUplink looks at a frame from the fabric that packet.DecapPlain left over: NVGRE for this host is decapsulated and its inner frame parsed, ping
-// and ARP for a provider address are answered, packets for a VM's provider address are rewritten, and everything else
-// belongs to the ports that are not virtualised.
+// classifyUplink looks at a frame from the fabric that packet.DecapPlain left over: NVGRE for this host is decapsulated and
+// its inner frame parsed, ping and ARP for a provider address are answered, packets for a VM's provider address are
+// rewritten, and everything else belongs to the ports that are not virtualised.
 func (w *worker) classifyUplink(q *rxQueue, p *packet.Packet, i int) frameClass {
 	data := p.Data()
 	if len(q.local.PAs) == 0 || len(data) < outerLen-8 || packet.MAC(data[:6]) != q.mac {

@@ -52,7 +52,7 @@ type Result struct {
 	FloodSetUp   []float64 `json:"floodSetUp"`   // flows that it set up
 
 	// One queue: every other packet begins a flow.
-	MixedRate    []float64 `json:"mixedRate"` // packets received with the flood, as a part of those without
+	MixedRate    []float64 `json:"mixedRate"` // packets received with the flood, refused ones counted, as a part of those without
 	MixedSetUp   []float64 `json:"mixedSetUp"`
 	MixedLoss    []float64 `json:"mixedLoss"`    // of known flows
 	KnownEvicted []float64 `json:"knownEvicted"` // known flows that the table no longer held afterwards

@@ -27,7 +27,7 @@ func (r *Result) Print(w io.Writer) {
 	line("  of the flood taken, packets/s", r.FloodOffered, 1, "%.0f")
 	line("  of the flood set up, flows/s", r.FloodSetUp, 1, "%.0f")
 	fmt.Fprintln(t, "known and new flows in turns on one queue:\t\t")
-	line("  packet rate ÷ that of known flows alone", r.MixedRate, 1, "%.3f")
+	line("  packets received, refused ones counted, ÷ known flows alone", r.MixedRate, 1, "%.3f")
 	line("  set up, flows/s", r.MixedSetUp, 1, "%.0f")
 	line("  packets of known flows lost, %", r.MixedLoss, 100, "%.4f")
 	line("  known flows evicted", r.KnownEvicted, 1, "%.0f")

@@ -82,7 +82,7 @@ place in a ring of 1,024 packets. At most %d %% of the worker go to new flows an
 	line("", "known flows at half of what the worker can do: lost, %", r.QuietLoss, 100, 3)
 	line("on a queue of its own, without end", "the same known flows: lost, %", r.FloodLoss, 100, 3)
 	line("", "flows set up a second", r.FloodSetUp, 1, 0)
-	line("every other packet of the same queue", "packet rate ÷ that without a flood", r.MixedRate, 1, 2)
+	line("every other packet of the same queue", "packets received, the refused ones among them, ÷ those without a flood", r.MixedRate, 1, 2)
 	line("", "flows set up a second", r.MixedSetUp, 1, 0)
 	line("", "known flows evicted", r.KnownEvicted, 1, 0)
 	table(w, rows)

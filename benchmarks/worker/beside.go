@@ -8,8 +8,7 @@ import (
 )
 
 // Second is a further worker beside the first one. The sources are spread over the workers, a queue each; the uplink, and
-// every other sink, has a queue for each worker. Turns are told of the first worker alone, rates of
-// all.
+// every other sink, has a queue for each worker. Turns are told of the first worker alone, rates of all.
 type Second struct {
 	Poller dataplane.Poller
 	Core   int // -1: wherever
