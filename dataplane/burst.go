@@ -66,6 +66,7 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 // parseBurst parses a burst and hashes its keys. It returns the set of plain packets, and the bytes of all.
 func (w *worker) parseBurst(q *rxQueue, pkts []*packet.Packet) (plain uint64, bytes uint64) {
 	all := ^uint64(0) >> (packet.RxBurst - len(pkts))
+	w.burst.SetTable(q.flows.distant(), q.flows.mask)
 	if q.uplink {
 		return w.parseUplink(q, pkts, all)
 	}
@@ -120,9 +121,13 @@ func (w *worker) complete(p *packet.Packet, i int) {
 	packet.PlainParsed(p, &w.burst.Key[i], &w.meta[i])
 }
 
-// touch starts the cache lines of a burst's flows on their way, all at once, before the first is waited for.
+// touch brings the flows of a burst into the first-level cache, all at once, before the first is waited for; those of a
+// large table are on their way since they were parsed.
 func (w *worker) touch(q *rxQueue, n int) {
 	slots, mask, sum := q.flows.slots, q.flows.mask, uint64(0)
+	if len(slots) > cachedFlowSlots {
+		return
+	}
 	for _, hash := range w.burst.Hash[:n] {
 		sum += slots[hash&mask].bytes
 	}

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluicenet/sluice/packet"
 )
 
 const hugePage = 2 << 20
@@ -38,3 +40,16 @@ func freeOffHeap[T any](s []T) {
 	size := max(cap(s)*int(unsafe.Sizeof(zero)), 1)
 	_ = unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), size))
 }
+
+// cachedFlowSlots is up to which size a table stays in a second-level cache.
+const cachedFlowSlots = 1 << 13
+
+// distant is where the slots of a table begin that needs fetching; nil for a small one.
+func (t *flowTable[K, P]) distant() unsafe.Pointer {
+	if len(t.slots) <= cachedFlowSlots {
+		return nil
+	}
+	return unsafe.Pointer(unsafe.SliceData(t.slots))
+}
+
+var _ = [1]struct{}{}[unsafe.Sizeof(flow[packet.Key]{})-packet.TablePlace]

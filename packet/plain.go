@@ -12,8 +12,10 @@ type Burst struct {
 	Hash  [RxBurst]uint64
 	Scope [RxBurst]uint64 // in which addresses are to be understood
 	Outer [RxBurst]Outer
-	scope uint32 // that SetScope gave to all
-	mixed bool   // DecapPlain has given others to some
+	scope uint32  // that SetScope gave to all
+	mixed bool    // DecapPlain has given others to some
+	table uintptr // SetTable
+	mask  uint64
 }
 
 // Outer is what decapsulation remembers of the outer header.

@@ -119,6 +119,14 @@ packet:
 	XORQ AX, DX
 	XORQ R12, DX
 	MOVQ DX, 2048(DI)(R8*8)
+	MOVQ 3848(DI), R12                // the table, if its places need fetching
+	TESTQ R12, R12
+	JEQ  found
+	ANDQ 3856(DI), DX
+	SHLQ $6, DX
+	PREFETCHT0 (R12)(DX*1)
+
+found:
 	BTSQ R8, R9
 
 next:
