@@ -169,22 +169,22 @@ const lessonsAtOnce = 200
 
 // forward waits until each flow was replayed three times since all is learned.
 func (r *run) forward(ctx context.Context) error {
-	once := uint64(0) // packets of one replay
+	once := uint64(0) // packets of one replay, by all workers
 	for _, source := range r.Plan.Sources {
-		once += uint64(r.Plan.FramesOf(source))
+		once += uint64(r.Plan.FramesOf(source) * len(r.fabrics))
 	}
 	before, err := r.sent()
 	if err != nil {
 		return err
 	}
-	want, refused := before+3*once, uint64(0)
+	want, lost := before+3*once, uint64(0)
 	for start := time.Now(); ; {
 		sent, err := r.sent()
 		if err != nil {
 			return err
 		}
-		if now := r.drops()[dataplane.ReasonSlowPathShare]; now != refused && time.Since(start) < patience/4 {
-			want, refused = max(want, sent+once), now // flows are still being set up, as far as they may
+		if now := r.dropped(); now != lost && time.Since(start) < patience/4 {
+			want, lost = max(want, sent+2*once), now // flows are still set up as far as they may be, or a next hop is awaited
 		}
 		if sent >= want {
 			return nil
@@ -251,6 +251,14 @@ func (r *run) totals() (t totals) {
 		}
 	}
 	return t
+}
+
+// dropped counts what was lost, of all sources.
+func (r *run) dropped() (sum uint64) {
+	for _, n := range r.drops() {
+		sum += n
+	}
+	return sum
 }
 
 func (r *run) drops() map[dataplane.Reason]uint64 {
