@@ -77,6 +77,11 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()) // cobra looks after this hook only
 			a.began = err == nil
+			if dir, none := cmd.Flags().GetString("out"); a.began && none == nil && dir != "" {
+				if err = os.MkdirAll(dir, 0o755); err != nil { // before anything is measured that could not be written then
+					err = fmt.Errorf("folder for the result: %w (choose another by --out)", err)
+				}
+			}
 			return err
 		},
 	}
