@@ -56,7 +56,7 @@ func TestBadInputStartsNothing(t *testing.T) {
 		code int
 		want string
 	}{
-		"no folder":            {[]string{"scale", "--out", "/proc/none"}, exitFailed, "folder for the result: mkdir /proc/none"},
+		"folder in /proc":      {[]string{"scale", "--out", "/proc/none"}, exitFailed, "folder for the result: mkdir /proc/none"},
 		"no command":           {[]string{"nonsense"}, exitUsage, `unknown command "nonsense"`},
 		"no profile":           {[]string{"worker"}, exitUsage, `"profile" not set`},
 		"unknown flag":         {[]string{"worker", "--speed", "1"}, exitUsage, "unknown flag: --speed"},
