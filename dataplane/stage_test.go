@@ -76,6 +76,9 @@ func (r *rig) iterate(n int, each func(w *worker)) {
 	})
 }
 
+// set changes what the worker's poller does, between two iterations.
+func (r *rig) set(f func()) { r.sw.workers[0].do(f) }
+
 // samplingReads is how often the time stamp counter was read for samples: at the begin and the end of each iteration, at
 // the ends of each burst's stages, and at that of new flows, which each burst of the VM has: its ARP request.
 func (r *rig) samplingReads(w *WorkerStatus) uint64 {
@@ -91,7 +94,7 @@ func (r *rig) samplingReads(w *WorkerStatus) uint64 {
 
 func TestStagesSumUpToTheWhole(t *testing.T) {
 	r, p := tickingRig(t, 3)
-	p.steps = []uint64{11, 130, 0, 47, 5, 210, 3}
+	r.set(func() { p.steps = []uint64{11, 130, 0, 47, 5, 210, 3} })
 	whole, reads, opened, weight, weights := uint64(0), uint64(0), uint64(0), uint64(0), uint64(0)
 	r.iterate(3000, func(w *worker) {
 		if opened != 0 {
@@ -147,7 +150,7 @@ func TestStalledStage(t *testing.T) {
 	r, p := tickingRig(t, 1)
 	r.iterate(10, nil)
 	before := r.workers()[0].Sample
-	p.steps = []uint64{2_000_000} // 2 ms of the memory ports' clock, between any two stages
+	r.set(func() { p.steps = []uint64{2_000_000} }) // 2 ms of the memory ports' clock, between any two stages
 	r.iterate(1, nil)
 	after := r.workers()[0].Sample
 	require.GreaterOrEqual(t, after.Cycles[StageStalled]-before.Cycles[StageStalled], uint64(5*2_000_000))
@@ -183,9 +186,9 @@ func TestPhaseOfSamplesVaries(t *testing.T) {
 
 // TestReadingsTakeTheirShare: samples are as frequent as their cost allows, in short iterations and in long ones.
 func TestReadingsTakeTheirShare(t *testing.T) {
-	for length, iterations := range map[uint64]int{pollTicks / 2: 100_000, pollTicks * 3: 30_000, pollTicks * 5: 20_000} {
+	for length, iterations := range map[uint64]int{pollTicks / 2: 40_000, pollTicks * 3: 12_000, pollTicks * 5: 8_000} {
 		r, p := tickingRig(t, 0)
-		p.poll = length
+		r.set(func() { p.poll = length })
 		r.iterate(iterations/10, nil) // it finds out
 		before := r.workers()[0]
 		r.iterate(iterations, nil)
@@ -195,18 +198,18 @@ func TestReadingsTakeTheirShare(t *testing.T) {
 		require.InDelta(t, 1.0/sampleShare, share, 0.4/sampleShare, length)
 	}
 	r, p := tickingRig(t, 0)
-	p.poll = 1 // no sample could be worth it
-	r.iterate(100_000, nil)
-	require.InDelta(t, 100_000/maxSampleEvery, r.workers()[0].Sample.Samples, 30)
+	r.set(func() { p.poll = 1 }) // no sample could be worth it
+	r.iterate(40_000, nil)
+	require.InDelta(t, 40_000/maxSampleEvery, r.workers()[0].Sample.Samples, 30)
 }
 
 // TestEstimatesHoldWhenTheLoadChanges: slow iterations are sampled more often, and must not weigh more.
 func TestEstimatesHoldWhenTheLoadChanges(t *testing.T) {
 	r, p := tickingRig(t, 0)
 	whole, packets := uint64(0), uint64(0)
-	for range 20 {
+	for range 12 {
 		for _, load := range []struct{ poll, iterations uint64 }{{pollTicks / 2, 5000}, {pollTicks * 50, 400}} {
-			p.poll = load.poll
+			r.set(func() { p.poll = load.poll })
 			r.iterate(int(load.iterations), nil)
 			whole += load.poll * load.iterations
 			packets += load.iterations * 2 * packet.RxBurst
