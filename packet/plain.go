@@ -51,8 +51,8 @@ var plainHeader = [256]uint8{ProtoTCP: 20, ProtoUDP: 8}
 
 // ParsePlain is Parse for what most frames are: TCP or UDP in IPv4 without tag, options or fragments, in one segment of
 // at least 54 bytes that may be written. It reads the packets of the set among, each in its Scope, and returns the set of
-// those that it accepts, with Key and Hash just as Parse finds them, and the bytes of all packets of among. Every other frame and
-// everything malformed is left to Parse.
+// those that it accepts, with Key and Hash just as Parse finds them, and the bytes of all packets of among. Every other
+// frame and everything malformed is left to Parse.
 func (b *Burst) ParsePlain(pkts []*Packet, among, seed uint64) (plain uint64, bytes uint64) {
 	if len(pkts) == 0 {
 		return 0, 0

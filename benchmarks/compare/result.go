@@ -5,7 +5,6 @@ package compare
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -16,6 +15,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/profile"
+	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
@@ -126,22 +126,10 @@ func (s *Scenario) Contenders() (names []string) {
 }
 
 // ReadJSON reads a result.
-func ReadJSON(file string) (*Result, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read result: %w", err)
-	}
-	r := &Result{}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(r); err != nil {
-		return nil, fmt.Errorf("read result %s: %w (was it written by another version?)", file, err)
-	}
-	return r, nil
-}
+func ReadJSON(file string) (*Result, error) { return result.ReadJSON[Result](file) }
 
 // WriteJSON writes all of the result. A reader never sees half a file.
-func (r *Result) WriteJSON(file string) error { return writeJSON(file, r) }
+func (r *Result) WriteJSON(file string) error { return result.WriteJSON(file, r) }
 
 // Names of the files that WriteAll writes.
 const (
@@ -157,27 +145,8 @@ func (r *Result) WriteAll(dir string) error {
 		return fmt.Errorf("write result: %w", err)
 	}
 	table, err := r.CSV()
-	return errors.Join(err, r.WriteJSON(filepath.Join(dir, ResultFile)), replace(filepath.Join(dir, TableFile), table),
-		writeJSON(filepath.Join(dir, ManifestFile), r.Manifest))
-}
-
-func writeJSON(file string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return replace(file, append(text, '\n'))
-}
-
-func replace(file string, text []byte) error {
-	next := file + ".new"
-	if err := os.WriteFile(next, text, 0o644); err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	if err := os.Rename(next, file); err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	return nil
+	return errors.Join(err, r.WriteJSON(filepath.Join(dir, ResultFile)), result.Replace(filepath.Join(dir, TableFile), table),
+		result.WriteJSON(filepath.Join(dir, ManifestFile), r.Manifest))
 }
 
 var csvHeader = []string{"profile", "direction", "frame_bytes", "flows", "round", "contender", "cycles_per_packet", "best_cycles_per_packet",

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/result"
 )
 
 // Print writes a result for a terminal: medians of the rounds, with the least and the greatest in brackets.
@@ -33,3 +34,9 @@ func (r *Result) Print(w io.Writer) {
 	line("  known flows evicted", r.KnownEvicted, 1, "%.0f")
 	t.Flush()
 }
+
+// WriteJSON writes the result to a file.
+func (r *Result) WriteJSON(file string) error { return result.WriteJSON(file, r) }
+
+// ReadJSON reads a result.
+func ReadJSON(file string) (*Result, error) { return result.ReadJSON[Result](file) }

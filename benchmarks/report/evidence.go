@@ -35,7 +35,7 @@ func Read(file string) (*Evidence, error) {
 	}
 	e := &Evidence{Compare: r}
 	var floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr error
-	e.Flood, floodErr = optional(file, floodFile, readFlood, func(r *flood.Result) bool { return len(r.KnownCycles) > 0 || r.Partial != "" })
+	e.Flood, floodErr = optional(file, floodFile, flood.ReadJSON, func(r *flood.Result) bool { return len(r.KnownCycles) > 0 || r.Partial != "" })
 	e.Latency, latencyErr = optional(file, latencyFile, readDocument, func(d *generator.Document) bool { return d.Result != nil || d.Partial != "" })
 	e.Rates, ratesErr = optional(file, ratesFile, readDocument, func(d *generator.Document) bool { return d.Search != nil || d.Partial != "" })
 	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 || r.Partial })

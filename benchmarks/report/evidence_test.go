@@ -24,7 +24,7 @@ import (
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, compare.ResultFile)
-	require.NoError(t, result(t).WriteJSON(file))
+	require.NoError(t, comparison(t).WriteJSON(file))
 	e, err := Read(file)
 	require.NoError(t, err)
 	assert.Nil(t, e.Soak)
@@ -53,7 +53,7 @@ func TestSoak(t *testing.T) {
 	s := &soak.Result{Workers: 1, Planned: 10 * time.Minute, Took: 10 * time.Minute, Every: time.Second, Applies: 600, Changes: 1234, PacketsPerSecond: 2.5e6,
 		ApplyP50: 1500 * time.Microsecond, ApplyMax: 20 * time.Millisecond, Shape: soak.Shape{Tenants: 3, Flows: 12000},
 		Totals: sequence.Totals{Made: 1_500_000_000, Arrived: 1_500_000_000}}
-	e := &Evidence{Compare: result(t), Soak: s}
+	e := &Evidence{Compare: comparison(t), Soak: s}
 	none := Bound{}
 	assert.Equal(t, Met, none.Judge(harmed(e)))
 	assert.Equal(t, "of 1,500,000,000, while 600 configurations were applied", harmed(e).Note)
@@ -76,7 +76,7 @@ func TestTCP(t *testing.T) {
 	r := &tcp.Result{Rounds: 5, Duration: 4 * time.Second, Samples: []tcp.Sample{{}}, Ratio: &measure.Spread{N: 5, Median: 1.2, Min: 0.9, Max: 1.3}, CPURatio: &measure.Spread{N: 5, Median: 0.8, Min: 0.7, Max: 0.9},
 		Summary: []tcp.Summary{{Contender: tcp.SluiceName, BitsPerSecond: measure.Spread{N: 5, Median: 3.21e9, Min: 3e9, Max: 3.5e9}, Cores: measure.Spread{N: 5, Median: 1.5, Min: 1.4, Max: 1.6},
 			CPUPerGbit: measure.Spread{N: 5, Median: 0.45, Min: 0.4, Max: 0.5}, Retransmits: measure.Spread{N: 5, Max: 12}}}, Missing: map[string]string{"x": "it is not installed"}}
-	e := &Evidence{Compare: result(t), TCP: r}
+	e := &Evidence{Compare: comparison(t), TCP: r}
 	assert.Equal(t, MetByMedian, noLess(1).Judge(throughput(e)))
 	var out bytes.Buffer
 	tcpSection(&out, e)
@@ -99,7 +99,7 @@ func TestScale(t *testing.T) {
 	}
 	r := &scale.Result{Workers: 2, Cores: []int{1, 0}, Scenarios: []*scale.Scenario{
 		{Profile: "nvgre-encap", Flows: 256, One: spread(20, 19, 21), Several: spread(38, 37, 39), Ratio: spread(1.9, 1.7, 2)}}}
-	e := &Evidence{Compare: result(t), Scale: r}
+	e := &Evidence{Compare: comparison(t), Scale: r}
 	aim := aim(t, "Packet rate: two workers ÷ one", "encapsulation, 256 flows")
 	assert.Equal(t, MetByMedian, aim.Bound.Judge(aim.Figure(e)))
 	assert.Zero(t, twice(encap10k)(e).N)
@@ -114,7 +114,7 @@ func TestScale(t *testing.T) {
 }
 
 func TestWhen(t *testing.T) {
-	e := &Evidence{Compare: result(t)}
+	e := &Evidence{Compare: comparison(t)}
 	m := e.Compare.Manifest
 	assert.Equal(t, "Measured 2026-01-02 03:04 UTC, source abc with changes that were not committed.", when(e, &m))
 	m.CPU, m.Modified = "Another CPU", false
@@ -124,7 +124,7 @@ func TestWhen(t *testing.T) {
 func TestDocuments(t *testing.T) {
 	d := &generator.Document{Send: []string{"net_a"}, Receive: []string{"net_b"}, Partial: "interrupted",
 		Result: &generator.Result{Latency: generator.Latency{Frames: 9, P50Ns: 12000, P99Ns: 34000}}}
-	e := &Evidence{Compare: result(t)}
+	e := &Evidence{Compare: comparison(t)}
 	var out bytes.Buffer
 	documentSection(&out, e, "Latency on real ports", d)
 	for _, want := range []string{"## Latency on real ports\n", "**These figures are not complete: interrupted.**", "net_a -> net_b", "p50 12µs"} {
@@ -138,7 +138,7 @@ func TestDocuments(t *testing.T) {
 func TestFlood(t *testing.T) {
 	r := &flood.Result{Profile: "newflow-flood", Share: 20, KnownCycles: []float64{50, 60, 70}, NewFlowCycles: []float64{900, 1000, 3100},
 		QuietLoss: []float64{0, 0, 0}, FloodLoss: []float64{0, 0.004, 0.02}, MixedRate: []float64{0.7, 0.79, 0.9}, KnownEvicted: []float64{0, 0, 0}}
-	e := &Evidence{Compare: result(t), Flood: r}
+	e := &Evidence{Compare: comparison(t), Flood: r}
 	for what, want := range map[string]Verdict{
 		"cycles of a packet that begins a flow, through all layers": MetByMedian,
 		"known flows at half load lost, flood on another queue":     MetByMedian,

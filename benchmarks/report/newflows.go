@@ -11,8 +11,6 @@ import (
 // floodFile is how a result of a flood is called in a folder of results.
 const floodFile = "flood.json"
 
-func readFlood(file string) (*flood.Result, error) { return readJSON[flood.Result](file) }
-
 // flooded reads one figure of every round of a flood.
 func flooded(values func(*flood.Result) []float64, unit float64) func(*Evidence) Figure {
 	return func(e *Evidence) Figure {

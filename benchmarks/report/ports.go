@@ -2,12 +2,11 @@ package report
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/sluicenet/sluice/benchmarks/generator"
+	"github.com/sluicenet/sluice/benchmarks/result"
 )
 
 // Results of sluice-pktgen run -o json in a folder of results: with latency, and of a search for rates.
@@ -17,20 +16,7 @@ const (
 )
 
 func readDocument(file string) (*generator.Document, error) {
-	return readJSON[generator.Document](file)
-}
-
-// readJSON reads a result of a kind that has no reader of its own.
-func readJSON[T any](file string) (*T, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read result: %w", err)
-	}
-	r := new(T)
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("read result %s: %w", file, err)
-	}
-	return r, nil
+	return result.ReadJSON[generator.Document](file)
 }
 
 // documentSection shows what the generator saw on real ports, in its own words.

@@ -23,7 +23,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 )
 
-func result(t *testing.T) *compare.Result {
+func comparison(t *testing.T) *compare.Result {
 	p, err := profile.Load("nvgre-encap")
 	require.NoError(t, err)
 	r := compare.NewResult(machine.Manifest{CPU: "Some CPU", Cores: 2, TSCHz: 2.6e9, Kernel: "6.1", Revision: "abc", Modified: true,
@@ -50,7 +50,7 @@ func result(t *testing.T) *compare.Result {
 }
 
 func TestRows(t *testing.T) {
-	rows := Rows(result(t).Scenarios[0])
+	rows := Rows(comparison(t).Scenarios[0])
 	require.Len(t, rows, 4)
 	assert.Equal(t, "spin", rows[3].Contender, "who moves no packets comes last")
 	ours := find(rows, "sluice")
@@ -66,7 +66,7 @@ func TestRows(t *testing.T) {
 }
 
 func TestMarkdown(t *testing.T) {
-	r := result(t)
+	r := comparison(t)
 	page := string(Markdown(&Evidence{Compare: r}, "some/result.json", "img/x.png"))
 	for _, want := range []string{
 		"Written by `sluice-pktgen report` from some/result.json",
@@ -92,7 +92,7 @@ func TestMarkdown(t *testing.T) {
 }
 
 func TestPrint(t *testing.T) {
-	r := result(t)
+	r := comparison(t)
 	r.Scenarios[0].Rounds[0].Failures = []compare.Failure{{Contender: "ovs-dpdk", Error: "it does not start"}}
 	r.Scenarios[0].Rounds[0].Samples[0].Notes = []string{"no hugepages"}
 	r.Complete()

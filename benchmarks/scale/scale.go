@@ -3,14 +3,13 @@ package scale
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/result"
 )
 
 // FileName is how a result is called in a folder of results.
@@ -121,26 +120,7 @@ func (r *Result) String() string {
 }
 
 // WriteJSON writes the result to a file.
-func (r *Result) WriteJSON(file string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	return nil
-}
+func (r *Result) WriteJSON(file string) error { return result.WriteJSON(file, r) }
 
 // ReadJSON reads a result.
-func ReadJSON(file string) (*Result, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read result: %w", err)
-	}
-	r := &Result{}
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("read result %s: %w", file, err)
-	}
-	return r, nil
-}
+func ReadJSON(file string) (*Result, error) { return result.ReadJSON[Result](file) }

@@ -1,14 +1,13 @@
 package soak
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/sluicenet/sluice/benchmarks/machine"
+	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/benchmarks/sequence"
 )
 
@@ -76,26 +75,7 @@ func (r *Result) Err() error {
 }
 
 // WriteJSON writes the result to a file.
-func (r *Result) WriteJSON(file string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write result: %w", err)
-	}
-	return nil
-}
+func (r *Result) WriteJSON(file string) error { return result.WriteJSON(file, r) }
 
 // ReadJSON reads a result.
-func ReadJSON(file string) (*Result, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read result: %w", err)
-	}
-	r := &Result{}
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("read result %s: %w", file, err)
-	}
-	return r, nil
-}
+func ReadJSON(file string) (*Result, error) { return result.ReadJSON[Result](file) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,9 +100,5 @@ func (a *app) flood(ctx context.Context, plan *traffic.Plan, o floodFlags) (err 
 	if o.json == "" {
 		return err
 	}
-	text, jsonErr := json.MarshalIndent(result, "", "\t")
-	if jsonErr == nil {
-		jsonErr = os.WriteFile(o.json, append(text, '\n'), 0o644)
-	}
-	return errors.Join(err, jsonErr)
+	return errors.Join(err, result.WriteJSON(o.json))
 }
