@@ -31,7 +31,9 @@ type Spec struct {
 	Share  uint8 // dataplane.slowPathShare, percent; 0: the default
 
 	Rounds int
-	Window time.Duration // of every measurement in a round
+	Window time.Duration // of every measurement in a round, at least: it goes on until the worker has done what is measured
+
+	Patience time.Duration // until it has; 0: a minute
 }
 
 // Result is what a flood did. Rates are packets per second, shares parts of 1, and every value is one per round.
@@ -59,8 +61,8 @@ type Result struct {
 }
 
 const (
-	patience = 20 * time.Second
-	settling = 20 * time.Millisecond // after a change of load
+	patience = time.Minute
+	settling = 20 * time.Millisecond // after a change of load, and between two looks at what the worker has done
 )
 
 // run is a switch that is being flooded.
@@ -73,6 +75,9 @@ type run struct {
 
 // Run measures, and closes the poller. When ctx ends it returns the rounds that are complete, with the context's error.
 func Run(ctx context.Context, s Spec) (*Result, error) {
+	if s.Patience == 0 {
+		s.Patience = patience
+	}
 	r := &run{Spec: s, result: &Result{}}
 	var err error
 	if len(s.Plan.Sources) < 2 {
@@ -132,22 +137,25 @@ func (r *run) start() error {
 	return nil
 }
 
-// settle makes the flows of all queues known.
+// settle makes the flows of all queues known: each passes at least once, and is no miss.
 func (r *run) settle(ctx context.Context) error {
 	for i := range r.source.queues {
 		r.offer(i, &load{})
 	}
-	for deadline := time.Now().Add(patience); ; {
-		before := r.read()
+	before := r.read()
+	for deadline := time.Now().Add(r.Patience); ; {
 		if err := wait(ctx, settling); err != nil {
 			return err
 		}
-		after := r.read()
-		if sent := after.sent - before.sent; sent > 0 && after.misses == before.misses && after.dropped == before.dropped {
+		now := r.read()
+		d := now.minus(before)
+		if d.misses > 0 || d.dropped > 0 {
+			before = now
+		} else if d.replays >= 2 { // of which one is whole
 			break
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after %s there are still flows that are not known: %w", patience, measure.ErrNoPackets)
+			return fmt.Errorf("after %s there are still flows that are not known: %s: %w", r.Patience, &now, measure.ErrNoPackets)
 		}
 	}
 	r.quiet()
@@ -156,10 +164,13 @@ func (r *run) settle(ctx context.Context) error {
 
 func (r *run) offer(queue int, l *load) { r.source.queues[queue].load.Store(l) }
 
+// quiet ends all loads, and returns when every packet is through.
 func (r *run) quiet() {
 	for i := range r.source.queues {
 		r.offer(i, nil)
 	}
+	r.sw.Quiesce() // the turn in hand may have begun before
+	r.sw.Quiesce()
 }
 
 // round measures everything once.
@@ -201,12 +212,11 @@ func (r *run) round(ctx context.Context) error {
 
 // cycles of a packet when one queue alone has this load.
 func (r *run) cycles(ctx context.Context, queue int, l *load) (float64, error) {
-	d, err := r.during(ctx, func() { r.offer(queue, l) })
+	d, err := r.during(ctx, func() { r.offer(queue, l) }, func(d *reading) bool {
+		return d.received > 0 && (d.misses > 0 || l.fresh == 0)
+	})
 	if err != nil {
 		return 0, err
-	}
-	if d.received == 0 {
-		return 0, measure.ErrNoPackets
 	}
 	return float64(d.cycles) / float64(d.received), nil
 }
@@ -218,37 +228,48 @@ func (r *run) separate(ctx context.Context, knownCycles float64, flooded bool) (
 			r.offer(1, &load{fresh: allFresh})
 		}
 		r.offer(0, &load{interval: uint64(2 * knownCycles * (1 << 16))})
+	}, func(d *reading) bool {
+		return d.known > 0 && (d.flooded > 0 && d.misses > 0 || !flooded)
 	})
 }
 
 // mixed puts both into one queue, and looks afterwards whether all known flows are still known.
 func (r *run) mixed(ctx context.Context) (delta, error) {
-	d, err := r.during(ctx, func() { r.offer(0, &load{fresh: allFresh / 2}) })
+	d, err := r.during(ctx, func() { r.offer(0, &load{fresh: allFresh / 2}) }, func(d *reading) bool {
+		return d.known > 0 && d.misses > 0
+	})
 	if err != nil {
 		return d, err
 	}
-	after, err := r.during(ctx, func() { r.offer(0, &load{}) })
+	every := uint64(len(r.source.queues[0].frames))
+	after, err := r.during(ctx, func() { r.offer(0, &load{}) }, func(d *reading) bool { return d.known >= every })
 	d.evicted = after.all.misses
 	return d, err
 }
 
-// during sets a load, waits until it is all there is, measures, and ends it.
-func (r *run) during(ctx context.Context, set func()) (d delta, err error) {
+// during sets a load, waits until it is all there is, measures until the window is over and the worker has done enough,
+// which on a busy machine may come later, and ends the load.
+func (r *run) during(ctx context.Context, set func(), enough func(*reading) bool) (d delta, err error) {
 	idle := r.read()
 	set()
+	defer r.quiet()
 	if err := wait(ctx, settling); err != nil {
 		return d, err
 	}
-	before := r.read()
+	before := r.read() // the end of a turn, so that the next one has the load
 	if err := wait(ctx, r.Window); err != nil {
 		return d, err
 	}
-	after := r.read()
-	r.quiet()
-	if err := wait(ctx, settling); err != nil {
-		return d, err
+	d = delta{reading: r.read().minus(before), tscHz: r.TSCHz}
+	for deadline := time.Now().Add(r.Patience); !enough(&d.reading); d.reading = r.read().minus(before) {
+		if time.Now().After(deadline) {
+			return d, fmt.Errorf("in %s there was nothing to measure: %s: %w", r.Window+r.Patience, &d.reading, measure.ErrNoPackets)
+		}
+		if err := wait(ctx, settling); err != nil {
+			return d, err
+		}
 	}
-	d = delta{reading: after.minus(before), tscHz: r.TSCHz}
+	r.quiet()
 	d.all = r.read().minus(idle)
 	return d, nil
 }
@@ -261,9 +282,19 @@ type reading struct {
 	offered, lost, known    uint64 // of the first queue; lost: no place in its ring
 	refused                 uint64 // of the first port
 	flooded                 uint64 // received on the second port
+	turns                   uint64 // of the worker
+	replays                 uint64 // of the known flows of every queue
 }
 
+// String says what the worker did, for errors.
+func (c *reading) String() string {
+	return fmt.Sprintf("in %d turns the worker took %d packets, set up %d flows, sent %d packets and dropped %d",
+		c.turns, c.received, c.misses, c.sent, c.dropped)
+}
+
+// read looks at the end of a turn, for which it waits: only then has the worker told all.
 func (r *run) read() (c reading) {
+	r.sw.Quiesce()
 	for i, name := range r.Plan.Sources {
 		p, _ := r.sw.PortCounters(r.Plan.Index(name))
 		c.received += p.RxPackets
@@ -278,18 +309,20 @@ func (r *run) read() (c reading) {
 	}
 	c.cycles = r.Clock()
 	for _, w := range r.sw.Workers() {
+		c.turns += w.Iterations
 		for _, q := range w.Queues {
 			c.misses += q.Misses
 		}
 	}
 	s := &r.source.queues[0].stats
 	c.offered, c.lost, c.known = s.offered.Load(), s.lost.Load(), s.known.Load()
+	c.replays = r.source.replays()
 	return c
 }
 
 func (c reading) minus(b reading) reading {
 	return reading{c.cycles - b.cycles, c.received - b.received, c.sent - b.sent, c.dropped - b.dropped, c.misses - b.misses,
-		c.offered - b.offered, c.lost - b.lost, c.known - b.known, c.refused - b.refused, c.flooded - b.flooded}
+		c.offered - b.offered, c.lost - b.lost, c.known - b.known, c.refused - b.refused, c.flooded - b.flooded, c.turns - b.turns, c.replays - b.replays}
 }
 
 // delta is what happened in a window; all is the same from before the load to after it.

@@ -11,8 +11,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
+	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/internal/memport"
 )
 
@@ -60,12 +62,38 @@ func TestAFloodNeedsAPortOfItsOwn(t *testing.T) {
 func TestEndedRunKeepsCompleteRounds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := spec(t, 2)
-	s.Rounds = 1000
-	time.AfterFunc(time.Second, cancel)
+	s.Rounds, s.Window = 1000, time.Millisecond
+	clock, readings := s.Clock, 0
+	s.Clock = func() uint64 {
+		if readings++; readings == 70 { // a round has 24 at least
+			cancel()
+		}
+		return clock()
+	}
 	r, err := Run(ctx, s)
 	require.ErrorIs(t, err, context.Canceled)
 	if r != nil { // it was settled
 		require.Less(t, len(r.KnownCycles), 1000)
 		require.Len(t, r.KnownEvicted, len(r.KnownCycles))
+	}
+}
+
+// A worker that takes no packets is no reason to wait for ever.
+func TestNothingToMeasureIsAnError(t *testing.T) {
+	s := spec(t, 2)
+	s.Poller, s.Patience = idle{s.Poller}, 50*time.Millisecond
+	_, err := Run(context.Background(), s)
+	require.ErrorIs(t, err, measure.ErrNoPackets)
+	require.ErrorContains(t, err, "the worker took 0 packets")
+}
+
+// idle leaves the worker no buffers to receive into.
+type idle struct{ dataplane.Poller }
+
+func (i idle) Poll() {
+	i.Poller.Poll()
+	for io := i.IO(); io.NumSpares > keepSpares; io.NumFree++ {
+		io.NumSpares--
+		io.Free[io.NumFree] = io.Spares[io.NumSpares]
 	}
 }

@@ -233,6 +233,15 @@ func (s *Source) receive(q *queue) {
 	q.stats.known.Store(q.stats.known.Load() + made - (q.fresh - fresh))
 }
 
+// replays counts how often all known flows have had a packet since the start.
+func (s *Source) replays() uint64 {
+	n := ^uint64(0)
+	for _, q := range s.queues {
+		n = min(n, q.stats.known.Load()/uint64(len(q.frames)))
+	}
+	return n
+}
+
 // refill has the spares filled up in the middle of a poll.
 func (s *Source) refill() {
 	runs, n, tsc, received, rxRuns := s.io.NumTxRuns, s.io.NumTx, s.io.TSC, s.io.NumRx, s.io.NumRxRuns
