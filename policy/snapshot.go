@@ -221,6 +221,7 @@ type Snapshot struct {
 	Domains       []Domain
 	Bridges       map[uint32]*Bridge // by Bridge.ID
 	PAs           []ProviderAddress  // of this host, in the order of configuration
+	QoS           *QoS               // nil without any
 
 	subnetByVSID map[uint32]uint32
 	domainByRDID map[uint32]uint32
