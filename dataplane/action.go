@@ -70,7 +70,7 @@ type action struct {
 	// header is the outer header of actEncap. Of actRewrite* only the Ethernet addresses and the IP addresses count, where
 	// an outer header has them.
 	header [outerLen]byte
-	_      uint16
+	queue  uint16 // of the output, where it has a scheduler: traffic class, destination class (makeQueue)
 	sum    uint32 // of the outer IPv4 header's words, as they stand in header
 }
 
@@ -225,7 +225,7 @@ func (a *action) hash() uint64 {
 	h = mix(h, uint64(a.nextHop)<<32|uint64(a.outerSrc))
 	h = mix(h, a.dstMAC.Uint64()<<16|uint64(a.maxLen))
 	h = mix(h, binary.LittleEndian.Uint64(a.header[outerSrcOff:]))
-	return mix(h, uint64(a.vsid)<<32|uint64(a.tag))
+	return mix(h, uint64(a.vsid)<<32|uint64(a.queue)<<16|uint64(a.tag))
 }
 
 func mix(a, b uint64) uint64 {

@@ -12,7 +12,7 @@ func (w *worker) execute(q *rxQueue, p *packet.Packet, i int, a *action) {
 	switch a.kind {
 	case actForward:
 		if w.transform(q, p, i, a) {
-			w.send(q.port, a.out, p)
+			w.sendQueue(q.port, a.out, a.queue, p)
 		}
 	case actEncap:
 		if w.transform(q, p, i, a) {
@@ -201,7 +201,7 @@ func (w *worker) toNextHop(in uint32, a *action, p *packet.Packet) {
 		w.releaseHop(a.nextHop, mac) // what waits for it goes first
 	}
 	setNextHop(p.NVGREFront(), mac)
-	w.send(in, a.out, p)
+	w.sendQueue(in, a.out, a.queue, p)
 }
 
 func setNextHop(h *[outerLen]byte, mac uint64) {

@@ -33,9 +33,13 @@ const (
 
 // Fields of a row.
 const (
-	rowKindShift    = 24 // above the port, which has 24 bits as in flow keys
+	rowQueueShift   = 14 // above the port: one row for each queue of an output
+	rowKindShift    = 24 // above the queue, which has 10 bits
 	rowChangesShift = 32 // neighbours.changes + 1 when header got the next hop's MAC; 0 when it never did, or has none
 )
+
+// maxPorts keeps the port of a row within its bits.
+const maxPorts = 1 << rowQueueShift
 
 func rowKind(row uint64) uint32 { return uint32(row) >> rowKindShift }
 
@@ -54,7 +58,7 @@ func makeFast(a *action) fastAction {
 		}
 	}
 	if kind != rowNone {
-		f.row = uint64(kind<<rowKindShift | a.out)
+		f.row = uint64(kind<<rowKindShift | uint32(a.queue)<<rowQueueShift | a.out)
 	}
 	return f
 }

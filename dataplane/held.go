@@ -13,6 +13,7 @@ type heldPackets struct {
 	n      int
 	pkts   [heldPerNextHop]*packet.Packet
 	in     [heldPerNextHop]uint32
+	queue  [heldPerNextHop]uint16
 }
 
 // hold keeps a packet for a next hop whose MAC is not known, and asks for it.
@@ -27,7 +28,7 @@ func (w *worker) hold(in uint32, a *action, p *packet.Packet) {
 	if h == nil || h.n == heldPerNextHop {
 		w.discard(in, p, ReasonNextHopPending)
 	} else {
-		h.pkts[h.n], h.in[h.n] = p, in
+		h.pkts[h.n], h.in[h.n], h.queue[h.n] = p, in, a.queue
 		h.n++
 		w.ctr.of(in).queued++
 	}
@@ -83,7 +84,7 @@ func (w *worker) release(h *heldPackets, mac uint64) {
 	for k, p := range h.pkts[:h.n] {
 		setNextHop(p.NVGREFront(), mac)
 		w.ctr.of(h.in[k]).queued--
-		w.send(h.in[k], h.uplink, p)
+		w.sendQueue(h.in[k], h.uplink, h.queue[k], p)
 	}
 	h.n = 0
 }
@@ -102,7 +103,7 @@ func (w *worker) dropHeld(why Reason, gone func(h *heldPackets, in uint32) bool)
 				w.discard(in, p, why)
 				continue
 			}
-			h.pkts[n], h.in[n] = p, in
+			h.pkts[n], h.in[n], h.queue[n] = p, in, h.queue[k]
 			n++
 		}
 		if h.n = n; n > 0 {

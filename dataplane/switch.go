@@ -33,7 +33,7 @@ var (
 
 // Config sizes a Switch. The zero value of a field means its default.
 type Config struct {
-	MaxPorts int           // port indices are 0 to MaxPorts-1; default 4096, at most 1<<14
+	MaxPorts int           // port indices are 0 to MaxPorts-1; default 4096, at most maxPorts
 	MaxFlows int           // flow entries per receive queue, rounded up to a power of two; default 1<<20
 	FlowIdle time.Duration // after which a flow without packets is forgotten; default 60 s
 	MACAge   time.Duration // after which a learned address without packets is forgotten; default 300 s
@@ -53,8 +53,8 @@ func (c *Config) setDefaults() error {
 	if c.MaxPorts == 0 {
 		c.MaxPorts = 4096
 	}
-	if c.MaxPorts < 1 || c.MaxPorts > 1<<14 {
-		return fmt.Errorf("%d ports: %w (1 to %d)", c.MaxPorts, ErrPortIndex, 1<<14)
+	if c.MaxPorts < 1 || c.MaxPorts > maxPorts {
+		return fmt.Errorf("%d ports: %w (1 to %d)", c.MaxPorts, ErrPortIndex, maxPorts)
 	}
 	if c.MaxFlows <= 0 {
 		c.MaxFlows = 1 << 20

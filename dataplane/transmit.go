@@ -1,10 +1,14 @@
 package dataplane
 
-import "github.com/sluicenet/sluice/packet"
+import (
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+)
 
-// span is a row of staged packets that came in by one port and go out by one.
+// span is a row of staged packets that came in by one port and go out by one queue of one.
 type span struct {
 	in, out uint32
+	queue   uint16 // of out, where that has a scheduler (makeQueue)
 	first   uint32 // place of the first packet in IO.Tx
 	count   uint32
 	bytes   uint64
@@ -121,8 +125,22 @@ func (w *worker) reject(s *span, accepted uint32) {
 	s.count = max(s.first, accepted) - s.first
 }
 
+// Queues of an output: 3 bits of traffic class, then 7 of the sender's destination class, 0 for none.
+const (
+	queueClassMask = policy.TrafficClasses - 1
+	queueDestShift = 3
+)
+
+// makeQueue names a queue of an output.
+func makeQueue(class, dest uint8) uint16 {
+	return uint16(class)&queueClassMask | uint16(dest&policy.MaxDestinations)<<queueDestShift
+}
+
 // send stages a packet for an output; in is the port that it is charged to.
-func (w *worker) send(in, out uint32, p *packet.Packet) {
+func (w *worker) send(in, out uint32, p *packet.Packet) { w.sendQueue(in, out, 0, p) }
+
+// sendQueue stages a packet for a queue of an output.
+func (w *worker) sendQueue(in, out uint32, queue uint16, p *packet.Packet) {
 	o := &w.out
 	n := o.n
 	if n >= packet.MaxTx {
@@ -135,35 +153,36 @@ func (w *worker) send(in, out uint32, p *packet.Packet) {
 	o.n = n + 1
 	if o.spans > 0 {
 		s := &o.span[o.spans-1]
-		if s.in == in && s.out == out {
+		if s.in == in && s.out == out && s.queue == queue {
 			s.count++
 			s.bytes += uint64(size)
 			return
 		}
 	}
-	o.open(in, out, n)
+	o.open(in, out, queue, n)
 }
 
 // open begins a span with the packet at place n.
-func (o *txStage) open(in, out uint32, n int) {
+func (o *txStage) open(in, out uint32, queue uint16, n int) {
 	if o.spans > 0 && o.span[o.spans-1].out != out {
 		o.mixed = true
 	}
 	s := &o.span[o.spans]
-	s.in, s.out, s.first, s.count, s.bytes = in, out, uint32(n), 1, uint64(o.size[n])
+	s.in, s.out, s.queue, s.first, s.count, s.bytes = in, out, queue, uint32(n), 1, uint64(o.size[n])
 	o.spans++
 }
 
-// extend adds what was staged from a place on, sizes and all, to a span.
-func (o *txStage) extend(in, out uint32, first int, bytes uint64) {
+// extend adds what was staged from a place on, sizes and all, to a span. to is a row's output, with its queue.
+func (o *txStage) extend(in, to uint32, first int, bytes uint64) {
+	out, queue := to&(1<<rowQueueShift-1), uint16(to>>rowQueueShift)
 	if o.spans > 0 {
-		if s := &o.span[o.spans-1]; s.in == in && s.out == out {
+		if s := &o.span[o.spans-1]; s.in == in && s.out == out && s.queue == queue {
 			s.count += uint32(o.n - first)
 			s.bytes += bytes
 			return
 		}
 	}
-	o.open(in, out, first)
+	o.open(in, out, queue, first)
 	s := &o.span[o.spans-1]
 	s.count, s.bytes = uint32(o.n-first), bytes
 }
