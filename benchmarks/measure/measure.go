@@ -76,7 +76,8 @@ type reading struct {
 }
 
 const (
-	maxEmpty  = 10 // windows in a row without a packet
+	patience  = 20 * time.Second // without a packet: on a busy machine whoever is measured may not get its core for long
+	maxEmpty  = 10               // windows in a row without a packet, at least
 	readTries = 5
 	goodBlur  = 20 * time.Microsecond // a reading that took no longer is not tried again
 )
@@ -102,9 +103,13 @@ func read(clock Clock, count func() (uint64, error)) (best reading, err error) {
 	return best, nil
 }
 
-// Series measures n windows, one after the other. When ctx ends it returns the windows that are complete, with the
+// Series measures n windows, one after the other, each as long as that and until a packet has passed. When ctx ends it returns the windows that are complete, with the
 // context's error.
 func Series(ctx context.Context, clock Clock, n int, length time.Duration, count func() (uint64, error)) ([]Window, error) {
+	return series(ctx, clock, n, length, patience, count)
+}
+
+func series(ctx context.Context, clock Clock, n int, length, patience time.Duration, count func() (uint64, error)) ([]Window, error) {
 	var windows []Window
 	last, err := read(clock, count)
 	if err != nil {
@@ -122,7 +127,7 @@ func Series(ctx context.Context, clock Clock, n int, length time.Duration, count
 		}
 		w := Window{Packets: now.count - last.count, Cycles: now.tsc - last.tsc, Seconds: now.at.Sub(last.at).Seconds()}
 		if w.Packets == 0 { // others have the core: the next window is so much longer
-			if empty++; empty == maxEmpty {
+			if empty++; empty >= maxEmpty && now.at.Sub(last.at) >= patience {
 				return windows, fmt.Errorf("in %.2f s: %w", w.Seconds, ErrNoPackets)
 			}
 			continue

@@ -31,7 +31,7 @@ func TestSeries(t *testing.T) {
 
 func TestSeriesFails(t *testing.T) {
 	clock := func() uint64 { return 1 }
-	_, err := Series(context.Background(), clock, 1, 0, func() (uint64, error) { return 7, nil })
+	_, err := series(context.Background(), clock, 1, 0, 0, func() (uint64, error) { return 7, nil })
 	require.ErrorIs(t, err, ErrNoPackets)
 	broken := errors.New("broken")
 	_, err = Series(context.Background(), clock, 1, 0, func() (uint64, error) { return 0, broken })
@@ -46,6 +46,15 @@ func TestSeriesFails(t *testing.T) {
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotEmpty(t, windows, "what is complete is kept")
+}
+
+// Whoever is measured may not run in many windows: they become one.
+func TestSeriesWaitsForAPacket(t *testing.T) {
+	tsc, calls := uint64(0), uint64(0)
+	clock := func() uint64 { tsc++; return tsc }
+	windows, err := Series(context.Background(), clock, 2, 0, func() (uint64, error) { calls++; return calls / 100, nil })
+	require.NoError(t, err)
+	require.Len(t, windows, 2)
 }
 
 func TestSpread(t *testing.T) {
