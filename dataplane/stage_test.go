@@ -304,7 +304,7 @@ func TestStuckWorkerHangsNoReader(t *testing.T) {
 	select {
 	case now := <-read:
 		require.Len(t, now, 2)
-		require.Greater(t, now[0].Age, 40*time.Millisecond, "it shows that the worker tells nothing any more")
+		require.Eventually(t, func() bool { return r.sw.Workers()[0].Age > 40*time.Millisecond }, patience, time.Millisecond, "it shows that the worker tells nothing any more")
 		require.Equal(t, before[0].Packets, now[0].Packets)
 		require.Len(t, now[0].Queues, len(before[0].Queues))
 		require.Eventually(t, func() bool { return r.sw.Workers()[1].Age < 40*time.Millisecond }, patience, time.Millisecond, "the other one goes on")

@@ -148,11 +148,26 @@ func short(p *profile.Profile) { p.Flows = min(p.Flows, 64) }
 
 // trial sends about 2,000 frames, slowly enough for any machine.
 func (g *Generator) trial(t *testing.T) Result {
-	res, err := g.Run(t.Context(), Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: patience}, nil)
-	require.NoError(t, err)
-	assert.Positive(t, res.Sent)
-	assert.LessOrEqual(t, res.Sent+res.Skipped, uint64(2001))
+	return g.enough(t, Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: patience}, 2001)
+}
+
+// enough repeats a trial that asks for at most so many frames until a fifth of them were sent.
+func (g *Generator) enough(t *testing.T, trial Trial, most uint64) Result {
+	res := g.until(t, trial, func(r *Result) bool { return r.Sent >= most/5 })
+	assert.LessOrEqual(t, res.Sent+res.Skipped, most)
 	return res
+}
+
+// until repeats a trial: a busy machine may keep the generator from its core for most of its length.
+func (g *Generator) until(t *testing.T, trial Trial, ok func(*Result) bool) Result {
+	for deadline := time.Now().Add(patience); ; {
+		res, err := g.Run(t.Context(), trial, nil)
+		require.NoError(t, err)
+		if ok(&res) {
+			return res
+		}
+		require.True(t, time.Now().Before(deadline), "%+v", res)
+	}
 }
 
 func TestEveryFrameArrives(t *testing.T) {
@@ -191,7 +206,7 @@ func TestManyPorts(t *testing.T) {
 		var err error
 		res, err = g.Run(t.Context(), Trial{PPS: 20_000, Length: 50 * time.Millisecond, Settle: 200 * time.Millisecond}, nil)
 		require.NoError(t, err)
-		if res.Lost == 0 {
+		if res.Lost == 0 && res.Received > 0 {
 			break
 		}
 	}
@@ -217,7 +232,7 @@ func TestFaultsAreTold(t *testing.T) {
 	}{
 		"lost": {every(10, drop), func(t *testing.T, r Result) {
 			assert.InDelta(t, float64(r.Sent)/10, r.Lost, 2)
-			assert.InDelta(t, 0.1, r.LossRatio, 0.002)
+			assert.InDelta(t, 0.1, r.LossRatio, 2/float64(r.Sent))
 		}},
 		"twice": {every(4, twice), func(t *testing.T, r Result) {
 			assert.InDelta(t, float64(r.Sent)/4, r.Duplicates, 2)
@@ -242,10 +257,7 @@ func TestFaultsAreTold(t *testing.T) {
 			l := newLab(t, "nvgre-encap", func(p *profile.Profile) { p.Flows, p.Peers = 1, 1 })
 			l.forward(traffic.Uplink, c.fault)
 			g := l.start()
-			res, err := g.Run(t.Context(), Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: 300 * time.Millisecond}, nil)
-			require.NoError(t, err)
-			require.Positive(t, res.Sent)
-			c.check(t, res)
+			c.check(t, g.enough(t, Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: time.Second}, 2001))
 		})
 	}
 }
@@ -273,7 +285,7 @@ func TestThroughTheSwitch(t *testing.T) {
 				var err error
 				res, err = g.Run(t.Context(), Trial{PPS: 10_000, Length: 50 * time.Millisecond, Settle: 200 * time.Millisecond}, nil)
 				require.NoError(t, err)
-				if res.Lost+res.Duplicates == 0 {
+				if res.Lost+res.Duplicates == 0 && res.Sent > 0 {
 					break
 				}
 			}
@@ -304,8 +316,7 @@ func TestRefusedFramesAreNotLost(t *testing.T) {
 	l := newLab(t, "nvgre-encap", short)
 	l.forward(traffic.Uplink, func(int, *packet.Packet) fate { return pass })
 	l.gen["t1-vm1"].SetTxLimit(7)
-	res, err := l.start().Run(t.Context(), Trial{Length: 50 * time.Millisecond, Settle: patience}, nil)
-	require.NoError(t, err)
+	res := l.start().until(t, Trial{Length: 50 * time.Millisecond, Settle: patience}, func(r *Result) bool { return r.Refused > 0 && r.Received > 0 })
 	assert.Positive(t, res.Refused)
 	assert.Positive(t, res.Received)
 	assert.Zero(t, res.Reordered+res.Duplicates)
@@ -331,8 +342,7 @@ func TestBlockedFrames(t *testing.T) {
 	l := newLab(t, "nvgre-encap", short)
 	l.forward(traffic.Uplink, func(int, *packet.Packet) fate { return pass })
 	l.gen["t1-vm1"].SetTxLimit(0)
-	res, err := l.start().Run(t.Context(), Trial{PPS: 1e6, Length: 100 * time.Millisecond, Settle: patience}, nil)
-	require.NoError(t, err)
+	res := l.start().until(t, Trial{PPS: 1e6, Length: 100 * time.Millisecond, Settle: patience}, func(r *Result) bool { return r.Blocked > 0 })
 	assert.Zero(t, res.Sent)
 	assert.Positive(t, res.Blocked)
 	o := res.Outcome()
@@ -346,8 +356,13 @@ func TestInterruptedTrialIsPartial(t *testing.T) {
 	g := l.start()
 	ctx, cancel := context.WithCancel(t.Context())
 	var seen []Progress
+	moved := 0 // of which something was sent in between
 	res, err := g.Run(ctx, Trial{PPS: 10_000, Length: time.Hour, Settle: patience, Every: 20 * time.Millisecond}, func(p Progress) {
-		if seen = append(seen, p); len(seen) == 5 {
+		seen = append(seen, p)
+		if p.Counts.Sent > 0 {
+			moved++
+		}
+		if moved == 5 {
 			cancel()
 		}
 	})
@@ -358,8 +373,8 @@ func TestInterruptedTrialIsPartial(t *testing.T) {
 	for _, p := range seen {
 		sum += p.Counts.Sent
 	}
-	assert.LessOrEqual(t, sum, res.Sent)
-	assert.InDelta(t, 200, seen[1].Counts.Sent, 199)
+	assert.LessOrEqual(t, sum, res.Sent, "each tells of its own time")
+	assert.Positive(t, sum)
 	assert.Less(t, res.Seconds, patience.Seconds())
 	res = g.trial(t)
 	assert.Zero(t, res.Lost, "the next trial is whole")
@@ -374,13 +389,16 @@ func TestNewFlowsBySecond(t *testing.T) {
 	})
 	g, err := Start(l.spec)
 	require.NoError(t, err)
-	res := g.trial(t)
-	assert.Greater(t, res.NewSent, uint64(20))
-	assert.Equal(t, res.NewSent, res.NewReceived)
-	assert.Zero(t, res.Lost)
+	fresh := uint64(0)
+	g.until(t, Trial{PPS: 20_000, Length: 100 * time.Millisecond, Settle: patience}, func(r *Result) bool {
+		assert.Equal(t, r.NewSent, r.NewReceived)
+		assert.Zero(t, r.Lost)
+		fresh += r.NewSent
+		return r.Sent > 200 && fresh > 20
+	})
 	g.Close()
 	stop()
-	assert.Len(t, tuples, 20+int(res.NewSent), "no new flow comes twice")
+	assert.Len(t, tuples, 20+int(fresh), "no new flow comes twice")
 }
 
 func TestBadTrialsAndSpecs(t *testing.T) {

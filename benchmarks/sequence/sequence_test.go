@@ -283,7 +283,7 @@ func TestStartWaitsForEveryStream(t *testing.T) {
 		}
 	}()
 	require.NoError(t, b.net.Start(context.Background(), 10*time.Second))
-	time.Sleep(50 * time.Millisecond)
+	require.Eventually(t, func() bool { return b.net.Totals().Made > 1000 }, 20*time.Second, time.Millisecond)
 	b.net.Stop()
 	close(stop)
 	<-ended

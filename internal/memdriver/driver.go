@@ -29,7 +29,7 @@ type Driver struct {
 	deeds  []string
 	before func(deed string)
 
-	turns sync.RWMutex // held by workers while they poll
+	gate gate // workers pass it with every poll
 }
 
 // New makes a driver with buffers for so many packets.
@@ -163,25 +163,77 @@ func (d *Driver) NewPoller() (dataplane.Poller, error) {
 	if err := d.do("poller"); err != nil {
 		return nil, err
 	}
-	return &poller{d.net.Poller(), &d.turns}, nil
+	return &poller{Poller: d.net.Poller(), gate: &d.gate}, nil
 }
 
-// Hang keeps all workers from coming back from their next poll, until release is called.
-func (d *Driver) Hang() (release func()) {
-	d.turns.Lock()
-	return d.turns.Unlock
+// Hang keeps all workers from coming back from their next poll, until release is called. When it returns all of them
+// hang.
+func (d *Driver) Hang() (release func()) { return d.gate.shut() }
+
+// gate is what workers wait at while they hang.
+type gate struct {
+	mu      sync.Mutex
+	moved   sync.Cond // anything below has changed
+	closed  bool
+	workers int // that poll
+	waiting int // of them
+}
+
+func (g *gate) shut() (open func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	g.moved.L = &g.mu
+	for g.waiting < g.workers {
+		g.moved.Wait()
+	}
+	return func() { g.change(func() { g.closed = false }) }
+}
+
+func (g *gate) change(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+	g.moved.Broadcast()
+}
+
+func (g *gate) pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		return
+	}
+	g.waiting++
+	g.moved.Broadcast()
+	for g.closed {
+		g.moved.Wait()
+	}
+	g.waiting--
 }
 
 // poller hangs when it is told to.
 type poller struct {
 	*memport.Poller
-	turns *sync.RWMutex
+	gate    *gate
+	started bool
+}
+
+func (p *poller) Start() error {
+	p.started = true
+	p.gate.change(func() { p.gate.workers++ })
+	return p.Poller.Start()
 }
 
 func (p *poller) Poll() {
-	p.turns.RLock()
-	defer p.turns.RUnlock()
+	p.gate.pass()
 	p.Poller.Poll()
+}
+
+func (p *poller) Close() {
+	if p.started {
+		p.gate.change(func() { p.gate.workers-- })
+	}
+	p.Poller.Close()
 }
 
 // TSCHz implements agent.Driver.
