@@ -95,7 +95,9 @@ func TestLearnedAddressMovesAndAges(t *testing.T) {
 // A known flow passes no layer: what reports an address to control a second time is the sweep of the flow table.
 func TestLostLearningIsMadeGood(t *testing.T) {
 	r := newRig(t, 1)
+	r.net.AdvanceTSC(0)
 	w := r.sw.workers[0]
+	w.do(func() {}) // the next iteration sees the clock that stands still: no timer runs behind it
 	w.do(func() {
 		for _, q := range w.queues {
 			q.learnRound, q.learned = w.nextRun, maxLearned // no more events in this round of timers

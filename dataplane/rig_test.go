@@ -75,7 +75,7 @@ const (
 	broadcast = "ff:ff:ff:ff:ff:ff"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // rig is a switch on memory ports.
 type rig struct {
