@@ -24,16 +24,19 @@ const (
 
 // Flags of an action.
 const (
-	flagRoute    = 1 << iota // rewrite both MACs, decrement the TTL
-	flagStripTag             // take the 802.1Q tag off
-	flagPushTag              // add an 802.1Q tag with VLAN tag
-	flagLearn                // the source MAC is learned: keep it young while the flow lives
-	flagDecap                // came in NVGRE: the outer source is compared for every packet
-	flagAnswer               // ICMP errors about these packets may be sent back to where they came from
+	flagRoute     = 1 << iota // rewrite both MACs, decrement the TTL
+	flagStripTag              // take the 802.1Q tag off
+	flagPushTag               // add an 802.1Q tag with VLAN tag
+	flagLearn                 // the source MAC is learned: keep it young while the flow lives
+	flagDecap                 // came in NVGRE: the outer source is compared for every packet
+	flagAnswer                // ICMP errors about these packets may be sent back to where they came from
+	flagDSCP                  // set the DSCP
+	flagOuterDSCP             // set the DSCP of the outer header, which is otherwise that of the packet
+	flagPCP                   // set the priority of the frame that leaves by the uplink, in a tag of VLAN 0 if it has none
 )
 
 // flagRewrites are the flags that change bytes of the frame itself.
-const flagRewrites = flagRoute | flagStripTag | flagPushTag | flagDecap
+const flagRewrites = flagRoute | flagStripTag | flagPushTag | flagDecap | flagDSCP | flagOuterDSCP | flagPCP
 
 // outerLen is what NVGRE adds: Ethernet, IPv4 and GRE with a key (RFC 7637, section 3).
 const outerLen = 14 + 20 + 8
@@ -53,20 +56,21 @@ const (
 // action is what is done with every packet of a flow: the composed verdict of the layers. It holds no pointers and is
 // compared as a whole, so that flows with the same fate share one.
 type action struct {
-	kind     actionKind
-	reason   Reason // of actDrop
-	flags    uint16
-	maxLen   uint16     // longest frame that fits, from its Ethernet header on, after tags and routing
-	mtu      uint16     // what a too-big answer tells the sender
-	out      uint32     // port, or bridge id for actFlood
-	nextHop  uint32     // index in neighbours, of actEncap and actRewriteOut
-	outerSrc uint32     // flagDecap: the provider address that the flow comes from
-	gateway  uint32     // IPv4 address that ICMP errors come from
-	tag      uint16     // of flagPushTag: the VLAN
-	delta    uint16     // of actRewrite*: what the new addresses add to a checksum
-	vsid     uint32     // of the frames on the wire: counters and explanations
-	dstMAC   packet.MAC // of flagRoute
-	srcMAC   packet.MAC // of flagRoute, and of ICMP errors: the router
+	kind                 actionKind
+	reason               Reason // of actDrop
+	flags                uint16
+	maxLen               uint16     // longest frame that fits, from its Ethernet header on, after tags and routing
+	mtu                  uint16     // what a too-big answer tells the sender
+	out                  uint32     // port, or bridge id for actFlood
+	nextHop              uint32     // index in neighbours, of actEncap and actRewriteOut
+	outerSrc             uint32     // flagDecap: the provider address that the flow comes from
+	gateway              uint32     // IPv4 address that ICMP errors come from
+	tag                  uint16     // of flagPushTag: the VLAN
+	delta                uint16     // of actRewrite*: what the new addresses add to a checksum
+	vsid                 uint32     // of the frames on the wire: counters and explanations
+	dstMAC               packet.MAC // of flagRoute
+	srcMAC               packet.MAC // of flagRoute, and of ICMP errors: the router
+	dscp, outerDSCP, pcp uint8      // of flagDSCP, flagOuterDSCP and flagPCP
 	// header is the outer header of actEncap. Of actRewrite* only the Ethernet addresses and the IP addresses count, where
 	// an outer header has them.
 	header [outerLen]byte
@@ -225,6 +229,7 @@ func (a *action) hash() uint64 {
 	h = mix(h, uint64(a.nextHop)<<32|uint64(a.outerSrc))
 	h = mix(h, a.dstMAC.Uint64()<<16|uint64(a.maxLen))
 	h = mix(h, binary.LittleEndian.Uint64(a.header[outerSrcOff:]))
+	h = mix(h, uint64(a.dscp)<<16|uint64(a.outerDSCP)<<8|uint64(a.pcp))
 	return mix(h, uint64(a.vsid)<<32|uint64(a.queue)<<16|uint64(a.tag))
 }
 

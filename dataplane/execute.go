@@ -66,7 +66,10 @@ func (w *worker) transform(q *rxQueue, p *packet.Packet, i int, a *action) bool 
 	if a.flags&flagRoute != 0 && !w.route(q, p, m, a) {
 		return false
 	}
-	if a.flags&flagPushTag != 0 && !pushTag(p, m, a.tag) {
+	if a.flags&flagDSCP != 0 {
+		setDSCP(p.Data(), m, a.dscp)
+	}
+	if a.kind == actForward && a.flags&(flagPushTag|flagPCP) != 0 && !setTag(p, m, a) {
 		w.discard(q.port, p, ReasonNoHeadroom)
 		return false
 	}
@@ -83,21 +86,6 @@ func popTag(p *packet.Packet) {
 	data := p.Data()
 	copy(data[packet.VLANLen:], data[:12])
 	p.TrimFront(packet.VLANLen)
-}
-
-// pushTag adds the tag of a VLAN, or fills it in where the frame has a priority tag; false without headroom.
-func pushTag(p *packet.Packet, m *packet.Parsed, vlan uint16) bool {
-	if m.Tagged {
-		binary.BigEndian.PutUint16(p.Data()[14:], m.TCI&0xf000|vlan)
-		return true
-	}
-	if !p.Prepend(packet.VLANLen) {
-		return false
-	}
-	data := p.Data()
-	copy(data[:12], data[packet.VLANLen:])
-	binary.BigEndian.PutUint32(data[12:], packet.EtherTypeVLAN<<16|uint32(vlan))
-	return true
 }
 
 // route is the distributed router's part: the header's checksum (RFC 1812, section 5.2.2), both MACs and the TTL (5.3.1).
@@ -186,12 +174,20 @@ func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
 	}
 	h := p.NVGREFront()
 	*h = a.header
-	fillOuter(h, a.sum, size, w.meta[i].TOS, byte(w.burst.Hash[i]>>56))
+	tos := w.meta[i].TOS
+	if a.flags&flagOuterDSCP != 0 {
+		tos = a.outerDSCP<<2 | tos&packet.ECNMask
+	}
+	fillOuter(h, a.sum, size, tos, byte(w.burst.Hash[i]>>56))
 	w.toNextHop(q.port, a, p)
 }
 
 // toNextHop sends a packet that is complete but for the next hop's MAC to the fabric, or holds it until that is known.
 func (w *worker) toNextHop(in uint32, a *action, p *packet.Packet) {
+	if a.flags&flagPCP != 0 && !insertTag(p, packet.MakeTCI(a.pcp, false, packet.VIDPriority)) {
+		w.discard(in, p, ReasonNoHeadroom)
+		return
+	}
 	mac := w.sw.neighbours.entries[a.nextHop].mac.Load()
 	if mac == 0 {
 		w.hold(in, a, p)
@@ -261,9 +257,15 @@ func (w *worker) floodCopy(q *rxQueue, p *packet.Packet, i int, a *action, port 
 
 func (w *worker) floodTo(q *rxQueue, p *packet.Packet, i int, a *action, port uint32, to *policy.Port) {
 	one := action{kind: actForward, out: port, tag: a.tag, maxLen: bridgedMax(to), flags: tagFlags(to, a.tag, w.meta[i].VID() != 0)}
+	one.flags |= a.flags & flagDSCP
+	one.dscp = a.dscp
+	if to.Kind == policy.PortUplink {
+		one.flags |= a.flags & flagPCP
+		one.pcp, one.queue = a.pcp, a.queue
+	}
 	saved := w.meta[i] // transform moves offsets when it strips a tag
 	if w.transform(q, p, i, &one) {
-		w.send(q.port, port, p)
+		w.sendQueue(q.port, port, one.queue, p)
 	}
 	w.meta[i] = saved
 }

@@ -29,6 +29,7 @@ type newFlow struct {
 	target *policy.Record // where it goes; nil until forwarding found it
 	via    policy.Record  // target that stands for a provider gateway
 	wire   uint32         // VSID for the wire: that of the target
+	class  policy.Verdict
 
 	srcCell, dstCell uint16
 	act              action
@@ -54,6 +55,7 @@ type layer struct {
 var layers = []layer{
 	{"guard", guard},
 	{"acl-out", aclOut},
+	{"classify", classify},
 	{"forward", forward},
 	{"acl-in", aclIn},
 	{"virtualise", virtualise},
@@ -79,7 +81,7 @@ func (s *Switch) decide(f *newFlow) (epoch uint32, stable bool) {
 		snap, learned := s.snap.Load(), s.fdb.version.Load()
 		f.snap, f.port = snap, snap.Port(f.in)
 		f.sub, f.target, f.wire, f.rewritten = nil, nil, 0, false
-		f.act = action{}
+		f.act, f.class = action{}, policy.Verdict{}
 		f.srcCell = portCell(f.in)
 		f.dstCell = f.srcCell
 		for i := range layers {
@@ -87,6 +89,7 @@ func (s *Switch) decide(f *newFlow) (epoch uint32, stable bool) {
 				break
 			}
 		}
+		f.settle()
 		epoch = s.epochs.sum(f.srcCell, f.dstCell)
 		if s.snap.Load() == snap && s.fdb.version.Load() == learned {
 			return epoch, true

@@ -46,7 +46,7 @@ func (s *Switch) NextHop(vsid uint32, src, dst packet.Addr) (NextHop, error) {
 	if sender != nil && sender.Local() {
 		f.in, f.port = sender.Port, snap.Port(sender.Port)
 		f.notef("sender %s is on this host", src)
-		if guardVport(f) || aclOut(s, f) {
+		if guardVport(f) || aclOut(s, f) || classify(s, f) {
 			hop.fill(s, f)
 			return hop, nil
 		}

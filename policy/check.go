@@ -50,6 +50,7 @@ func check(c *Config, d *decoder) {
 	}
 	k.bridgedMACs()
 	k.acls()
+	k.classification()
 	for i := range c.Hosts {
 		k.peer(&c.Hosts[i])
 	}

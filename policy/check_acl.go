@@ -40,27 +40,27 @@ func (k *checker) rules(o described, key string, rules []ACLConfig) {
 	for i := range rules {
 		r := &rules[i]
 		k.claim(names, r, r.Name)
-		k.ruleFrames(r)
-		k.rulePorts(r)
-		k.ruleFamilies(r)
+		k.ruleFrames(r, r)
+		k.rulePorts(r, r)
+		k.ruleFamilies(r, r)
 	}
 }
 
 // ruleFrames checks what of a frame the rule asks for.
-func (k *checker) ruleFrames(r *ACLConfig) {
+func (k *checker) ruleFrames(o described, r *ACLConfig) {
 	if r.has("remote") && r.has("remoteMAC") {
-		k.problem(r, "remoteMAC", "the rule has remote and remoteMAC", "keep one of them")
+		k.problem(o, "remoteMAC", "the rule has remote and remoteMAC", "keep one of them")
 	}
 	if r.RemoteMAC.IsGroup() && r.Direction == DirectionIn {
-		k.problem(r, "remoteMAC", "remoteMAC is "+r.RemoteMAC.String()+", a group address, from which nothing comes in",
+		k.problem(o, "remoteMAC", "remoteMAC is "+r.RemoteMAC.String()+", a group address, from which nothing comes in",
 			"use direction: out, or the address of a station")
 	}
 	if !r.has("etherType") {
 		return
 	}
-	for _, key := range []string{"remote", "local", "remotePort", "localPort", "protocol"} {
+	for _, key := range []string{"remote", "local", "port", "remotePort", "localPort", "dscp", "protocol"} {
 		if r.has(key) && (key != "protocol" || r.Protocol != ProtocolAny) {
-			k.problem(r, "etherType", "the rule has etherType and "+key,
+			k.problem(o, "etherType", "the rule has etherType and "+key,
 				"leave etherType out: rules with "+key+" are about IP alone")
 			return
 		}
@@ -68,16 +68,16 @@ func (k *checker) ruleFrames(r *ACLConfig) {
 }
 
 // rulePorts refuses ports of what has none.
-func (k *checker) rulePorts(r *ACLConfig) {
-	if k.refused(r, "protocol") {
+func (k *checker) rulePorts(o described, r *ACLConfig) {
+	if k.refused(o, "protocol") {
 		return
 	}
 	if n, ok := protocolNumber(r.Protocol); ok && HasPorts(n) {
 		return
 	}
-	for _, key := range []string{"remotePort", "localPort"} {
+	for _, key := range []string{"port", "remotePort", "localPort"} {
 		if r.has(key) {
-			k.problem(r, key, fmt.Sprintf("the rule has %s, and protocol %s", key, r.Protocol),
+			k.problem(o, key, fmt.Sprintf("the rule has %s, and protocol %s", key, r.Protocol),
 				"set protocol to tcp, udp or sctp, or leave the port out")
 			return
 		}
@@ -85,9 +85,9 @@ func (k *checker) rulePorts(r *ACLConfig) {
 }
 
 // ruleFamilies refuses rules that no packet can match, since it is either IPv4 or IPv6.
-func (k *checker) ruleFamilies(r *ACLConfig) {
+func (k *checker) ruleFamilies(o described, r *ACLConfig) {
 	if r.Remote.IsValid() && r.Local.IsValid() && r.Remote.Addr().Is4() != r.Local.Addr().Is4() {
-		k.problem(r, "local", fmt.Sprintf("local %s and remote %s are not of the same IP version", r.Local, r.Remote),
+		k.problem(o, "local", fmt.Sprintf("local %s and remote %s are not of the same IP version", r.Local, r.Remote),
 			"make it two rules")
 		return
 	}
@@ -100,9 +100,9 @@ func (k *checker) ruleFamilies(r *ACLConfig) {
 		case !p.prefix.IsValid():
 			continue
 		case p.prefix.Addr().Is6() && proto == packet.ProtoICMP:
-			k.problem(r, "protocol", "protocol icmp is of IPv4, and "+p.key+" "+p.prefix.String()+" is IPv6", "use icmpv6")
+			k.problem(o, "protocol", "protocol icmp is of IPv4, and "+p.key+" "+p.prefix.String()+" is IPv6", "use icmpv6")
 		case p.prefix.Addr().Is4() && proto == packet.ProtoICMPv6:
-			k.problem(r, "protocol", "protocol icmpv6 is of IPv6, and "+p.key+" "+p.prefix.String()+" is IPv4", "use icmp")
+			k.problem(o, "protocol", "protocol icmpv6 is of IPv6, and "+p.key+" "+p.prefix.String()+" is IPv4", "use icmp")
 		default:
 			continue
 		}

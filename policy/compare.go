@@ -24,7 +24,7 @@ type MACKey struct {
 // never less. Its lists are sorted and free of duplicates.
 type Delta struct {
 	// All: everything decided so far is to be decided again, and the lists are empty. So it is when routes, subnets,
-	// domains, the router MAC, provider addresses, hosts, bridges, an uplink's entry, or a bridged vport's entry or rules changed,
+	// domains, the router MAC, provider addresses, hosts, bridges, classification, an uplink's entry, or a bridged vport's entry or rules changed,
 	// or the record of a route's next hop: what a flow of another port or address was decided by.
 	All bool
 	// Ports are the vports whose Port entry or rules changed, appeared or went, and those that own a record which did: what a
@@ -73,6 +73,7 @@ func Compare(prev, next *Snapshot) Delta {
 func sameFrame(prev, next *Snapshot) bool {
 	return prev.RouterMAC == next.RouterMAC &&
 		slices.Equal(prev.PAs, next.PAs) &&
+		prev.Classes.same(next.Classes) &&
 		slices.EqualFunc(prev.groups, next.groups, slices.Equal) &&
 		slices.EqualFunc(prev.Subnets, next.Subnets, sameSubnetHead) &&
 		slices.EqualFunc(prev.Domains, next.Domains, sameDomain) &&

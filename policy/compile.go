@@ -80,6 +80,9 @@ func Compile(c *Config, prev *Snapshot, ports PortIndex) (*Snapshot, error) {
 	if err := k.vports(); err != nil {
 		return nil, err
 	}
+	if err := k.classification(); err != nil {
+		return nil, err
+	}
 	if err := k.remoteRecords(); err != nil {
 		return nil, err
 	}

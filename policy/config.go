@@ -12,16 +12,17 @@ import (
 // after Parse has returned it.
 type Config struct {
 	source
-	File      string
-	Host      HostConfig
-	Daemon    DaemonConfig
-	Dataplane DataplaneConfig
-	Uplinks   []UplinkConfig
-	Vports    []VportConfig
-	ACLLists  []ACLListConfig
-	Networks  []NetworkConfig
-	Hosts     []PeerConfig
-	Records   []RecordConfig
+	File           string
+	Host           HostConfig
+	Daemon         DaemonConfig
+	Dataplane      DataplaneConfig
+	Uplinks        []UplinkConfig
+	Vports         []VportConfig
+	ACLLists       []ACLListConfig
+	Classification ClassificationConfig
+	Networks       []NetworkConfig
+	Hosts          []PeerConfig
+	Records        []RecordConfig
 }
 
 // HostConfig names this host.

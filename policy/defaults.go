@@ -40,6 +40,14 @@ var Defaults = []Default{
 	{"vports.acls.protocol", "any", "tcp, udp, sctp, icmp, icmpv6, esp, a number or any"},
 	{"aclLists.rules.weight", "0", "as for vports.acls"},
 	{"aclLists.rules.protocol", "any", "as for vports.acls"},
+	{"classification.default.tc", "0", "of packets that nothing else decides"},
+	{"classification.default.dscp", "keep", "keep, clear, a number or a name"},
+	{"classification.default.pcp", "keep", "keep, clear or a priority"},
+	{"classification.rules.dscp", "keep", "as for classification.default"},
+	{"classification.rules.pcp", "keep", "as for classification.default"},
+	{"classification.rules.match.protocol", "any", "as for vports.acls"},
+	{"classification.builtIn.dscp", "keep", "as for classification.default"},
+	{"classification.builtIn.pcp", "keep", "as for classification.default"},
 	{"networks.rdid", "", "derived from the network's name, the same on every host"},
 	{"networks.subnets.method", "nvgre", "how packets cross the fabric"},
 	{"records.method", "", "that of the subnet"},
@@ -77,6 +85,10 @@ func (c *Config) setDefaults() {
 	}
 	for i := range c.ACLLists {
 		setACLDefaults(c.ACLLists[i].Rules)
+	}
+	for i := range c.Classification.Rules {
+		m := &c.Classification.Rules[i].Match
+		setDefault(&m.source, "protocol", &m.Protocol, ProtocolAny)
 	}
 	for i := range c.Networks {
 		n := &c.Networks[i]

@@ -21,6 +21,10 @@ vports:
   - {name: vm1, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}, acls: [{name: own, direction: in, action: deny}]}
 aclLists:
   - {name: shared, rules: [{name: common, direction: in, action: deny}]}
+classification:
+  default: {}
+  rules: [{name: cls, trust: pcp, match: {vsid: 6001}}]
+  builtIn: [{name: nfs, tc: 1}]
 networks:
   - name: red
     routes:
@@ -32,6 +36,7 @@ networks:
 	places := map[string]string{
 		"daemon": "daemon: {", "dataplane": "dataplane: {", "uplinks": "name: up0, ", "vports": "name: vm1, ",
 		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
+		"classification.default": "default: {", "classification.rules": "name: cls, ", "classification.rules.match": "match: {", "classification.builtIn": "name: nfs, ",
 		"vports.acls": "name: own, ", "aclLists.rules": "name: common, ",
 	}
 	c, err := Parse("bare.yaml", []byte(bare))
@@ -68,11 +73,16 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"networks.subnets.prefix", "networks.subnets.prefix6", "networks.routes.nextHop", "networks.routes.gateway",
 		"networks.routes.subnet", "records.ca", "uplinks.device.pci", "uplinks.device.driver", "uplinks.device.interface",
 		"uplinks.device.devargs", "vports.providerAddresses",
+		"classification.default.trust", "classification.rules.tc", "classification.rules.trust", "classification.outer.dscp", "classification.outer.pcp",
+		"classification.default", "classification.rules", "classification.builtIn", "classification.outer",
 	}
 	for _, list := range []string{"vports.acls.", "aclLists.rules."} {
 		for _, key := range []string{"remote", "remoteMAC", "local", "remotePort", "localPort", "etherType"} {
 			without = append(without, list+key)
 		}
+	}
+	for _, key := range []string{"vport", "network", "vsid", "remote", "local", "port", "remotePort", "localPort", "etherType", "dscp", "pcp"} {
+		without = append(without, "classification.rules.match."+key)
 	}
 	documented := map[string]bool{}
 	for _, d := range Defaults {
@@ -83,8 +93,11 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"daemon": daemonFields(&DaemonConfig{}), "dataplane": dataplaneFields(&DataplaneConfig{}),
 		"uplinks": uplinkFields(&UplinkConfig{}), "vports": vportFields(&VportConfig{}),
 		"networks": networkFields(&NetworkConfig{}), "networks.subnets": subnetFields(&SubnetConfig{}),
-		"vports.acls": aclFields(&ACLConfig{}),
-		"aclLists":    aclListFields(&ACLListConfig{}), "aclLists.rules": aclFields(&ACLConfig{}), "networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
+		"vports.acls": aclFields(&ACLConfig{}), "classification": classificationFields(&ClassificationConfig{}),
+		"classification.default": outcomeFields(&OutcomeConfig{}, ""), "classification.rules": classRuleFields(&ClassRuleConfig{}),
+		"classification.rules.match": matchFields(&MatchConfig{}), "classification.builtIn": builtInFields(&BuiltInConfig{}),
+		"classification.outer": outerFields(&OuterConfig{}),
+		"aclLists":             aclListFields(&ACLListConfig{}), "aclLists.rules": aclFields(&ACLConfig{}), "networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
 	}
 	known := map[string]bool{"vports.device.interface": true, "vports.device.persist": true}
 	for section, fields := range tables {

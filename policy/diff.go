@@ -33,8 +33,9 @@ func (e Effect) String() string {
 
 // Change is one difference between two configurations.
 type Change struct {
-	Op     Op
-	Kind   string // host, daemon, dataplane, uplink, vport, acl list, acl, network, subnet, route, peer, record
+	Op   Op
+	Kind string // host, daemon, dataplane, uplink, vport, acl list, acl, network, subnet, route, peer, record,
+	// classification, rule, built-in, outer
 	Name   string // "red-vm1"; of a record "10.0.0.7 of red-web", of a rule "ssh of vport red-vm1"; empty for sections that exist once
 	Detail string // "mtu 1500 -> 1400, mac ..."; for what is added or removed, what it is
 	Effect Effect
@@ -56,7 +57,8 @@ func (c Change) String() string {
 }
 
 // kinds orders changes for display: from what carries others to what rests on them.
-var kinds = []string{"host", "daemon", "dataplane", "uplink", "network", "subnet", "route", "peer", "acl list", "vport", "acl", "record"}
+var kinds = []string{"host", "daemon", "dataplane", "uplink", "network", "subnet", "route", "peer", "acl list", "vport", "acl",
+	"classification", "rule", "built-in", "outer", "record"}
 
 // Diff lists what makes wanted of now, in the order of kinds, then by name. A nil configuration is one without anything.
 func Diff(now, wanted *Config) []Change {
@@ -68,6 +70,7 @@ func Diff(now, wanted *Config) []Change {
 	out = append(out, diffObjects("vport", EffectDevice, vportsOf(now), vportsOf(wanted))...)
 	out = append(out, diffObjects("acl list", EffectPolicy, aclListsOf(now), aclListsOf(wanted))...)
 	out = append(out, diffACLs(now, wanted)...)
+	out = append(out, diffClassification(now, wanted)...)
 	out = append(out, diffObjects("network", EffectPolicy, networksOf(now), networksOf(wanted))...)
 	out = append(out, diffObjects("subnet", EffectPolicy, subnetsOf(now), subnetsOf(wanted))...)
 	out = append(out, diffObjects("route", EffectPolicy, routesOf(now), routesOf(wanted))...)

@@ -22,6 +22,7 @@ func configFields(c *Config) []field {
 		{"uplinks", objects(&c.Uplinks, uplinkFields), ""},
 		{"vports", objects(&c.Vports, vportFields), ""},
 		{"aclLists", objects(&c.ACLLists, aclListFields), ""},
+		{"classification", section(&c.Classification, classificationFields(&c.Classification)), ""},
 		{"networks", objects(&c.Networks, networkFields), ""},
 		{"hosts", objects(&c.Hosts, peerFields), ""},
 		{"records", objects(&c.Records, recordFields), ""},

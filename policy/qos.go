@@ -31,7 +31,8 @@ type SchedulerQoS struct {
 	// Leaves are the queues of each class. The first is the default flow: what no other leaf is for, and what the switch
 	// sends of its own.
 	Leaves    []LeafQoS
-	firstLeaf []uint32 // by port index of the sender: its first leaf; 0 and beyond it: the default flow
+	classOf   [TrafficClasses]uint8 // the class of the link for each: of those without an owner that of the default rule
+	firstLeaf []uint32              // by port index of the sender: its first leaf; 0 and beyond it: the default flow
 }
 
 // ClassQoS is one traffic class of an uplink. A class without Weight that is not Strict has no owner: nothing is classified
@@ -83,6 +84,9 @@ func (q *QoS) Scheduler(port uint32) *SchedulerQoS {
 	}
 	return &q.Schedulers[q.schedulerOf[port]-1]
 }
+
+// Class is the class of the link that packets of a traffic class are in.
+func (s *SchedulerQoS) Class(tc uint8) uint8 { return s.classOf[tc%TrafficClasses] }
 
 // Leaf is the queue of a packet that came in by a port, for one of the destination classes of that port.
 func (s *SchedulerQoS) Leaf(in uint32, dest uint8) uint32 {

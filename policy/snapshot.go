@@ -222,6 +222,7 @@ type Snapshot struct {
 	Bridges       map[uint32]*Bridge // by Bridge.ID
 	PAs           []ProviderAddress  // of this host, in the order of configuration
 	QoS           *QoS               // nil without any
+	Classes       *Classification    // nil without any: all packets are of class 0, and keep their marks
 
 	subnetByVSID map[uint32]uint32
 	domainByRDID map[uint32]uint32
