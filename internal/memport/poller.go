@@ -2,6 +2,7 @@ package memport
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,13 @@ type Poller struct {
 	closed  bool
 	scratch []byte
 	inPoll  atomic.Bool
+	yields  atomic.Int32 // polls that let other goroutines run first
 }
+
+// wakeYields covers the poll in hand when Wake is called, the one before the worker looks at its commands, and the one after
+// it has run them: whoever waits for that is ready then, but on the worker's own P, where it would have to wait until the
+// scheduler interrupts the worker, 10 ms for each command.
+const wakeYields = 3
 
 type rxEntry struct {
 	queue *rxQueue
@@ -65,6 +72,10 @@ func (p *Poller) Poll() {
 		panic("memport: two goroutines call Poll of one poller at once")
 	}
 	defer p.inPoll.Store(false)
+	if p.yields.Load() > 0 {
+		p.yields.Add(-1)
+		runtime.Gosched()
+	}
 	a := p.net.arena
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -300,6 +311,7 @@ func (p *Poller) readable() bool {
 
 // Wake ends a Wait, this one or the next.
 func (p *Poller) Wake() {
+	p.yields.Store(wakeYields)
 	p.net.arena.mu.Lock()
 	defer p.net.arena.mu.Unlock()
 	p.idle = 0
