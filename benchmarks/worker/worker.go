@@ -46,7 +46,7 @@ type Spec struct {
 	MaxFlows int // bound of the flow table; 0 leaves room for the profile's flows, at least the switch's default
 }
 
-// patience is how long a switch may take until its traffic flows.
+// patience is how long a switch may take until its traffic flows, and how long it may stop until all flows are known.
 const patience = 20 * time.Second
 
 // run is a switch that is being measured.
@@ -178,7 +178,8 @@ func (r *run) forward(ctx context.Context) error {
 		return err
 	}
 	want, lost := before+3*once, uint64(0)
-	for start := time.Now(); ; {
+	start, last, moved := time.Now(), before, time.Now()
+	for {
 		sent, err := r.sent()
 		if err != nil {
 			return err
@@ -189,8 +190,11 @@ func (r *run) forward(ctx context.Context) error {
 		if sent >= want {
 			return nil
 		}
-		if time.Since(start) > patience {
-			return fmt.Errorf("after %s only %d packets were forwarded: %w: dropped %v", patience, sent, measure.ErrNoPackets, r.drops())
+		if sent != last {
+			last, moved = sent, time.Now() // a slow machine takes its time, as long as it goes on
+		}
+		if time.Since(moved) > patience {
+			return fmt.Errorf("after %d of %d packets nothing was forwarded for %s: %w: dropped %v", sent, want, patience, measure.ErrNoPackets, r.drops())
 		}
 		if err := wait(ctx, 10*time.Millisecond); err != nil {
 			return err
