@@ -27,6 +27,10 @@ DATA keyHighFrom<>+0(SB)/8, $0x0b0a090880808080
 DATA keyHighFrom<>+8(SB)/8, $0x0706050403020100
 GLOBL keyHighFrom<>(SB), RODATA|NOPTR, $16
 
+// The multiplier of finish.
+DATA hashFinish<>+0(SB)/8, $0x9e3779b97f4a7c15
+GLOBL hashFinish<>(SB), RODATA|NOPTR, $8
+
 // func parsePlainAsm(b *Burst, pkts **Packet, n int, among, seed, s1, s2, s3 uint64) (plain uint64, bytes uint64)
 TEXT ·parsePlainAsm(SB), NOSPLIT, $0-80
 	MOVQ b+0(FP), DI
@@ -61,11 +65,9 @@ packet:
 	MOVWLZX 16(AX), BX                // DataOff
 	ADDQ 0(AX), BX                    // BufAddr
 	MOVOU 12(BX), X0
-	MOVO X15, X1
-	PAND X0, X1
-	PCMPEQB X14, X1
-	PMOVMSKB X1, DX
-	CMPL DX, $0xffff
+	MOVO X14, X1
+	PXOR X0, X1
+	PTEST X15, X1
 	JNE  next
 	MOVWLZX 16(BX), DX                // total length
 	ROLW $8, DX
@@ -87,9 +89,9 @@ packet:
 	JLT  next
 	CMPL R13, DX
 	JGT  next
-	TESTB $1, 6(BX)                   // source MAC: group, or zero
+	MOVQ 6(BX), AX                    // source MAC: group, or zero
+	TESTB $1, AX
 	JNE  next
-	MOVQ 6(BX), AX
 	SHLQ $16, AX
 	JEQ  next
 	MOVOU 26(BX), X2
@@ -104,7 +106,7 @@ packet:
 	PINSRQ $1, 0(BX), X0
 	MOVOU X2, 16(DI)(R12*1)
 	MOVOU X0, (DI)(R12*1)
-	MOVQ X0, AX                       // hash: fold(k0^seed, k1^s1) ^ fold(k2^s2, k3^s3)
+	MOVQ X0, AX                       // hash: finish(fold(k0^seed, k1^s1) ^ fold(k2^s2, k3^s3))
 	MOVQ 0(BX), DX
 	XORQ seed+32(FP), AX
 	XORQ s1+40(FP), DX
@@ -118,6 +120,8 @@ packet:
 	MULQ DX
 	XORQ AX, DX
 	XORQ R12, DX
+	IMULQ hashFinish<>(SB), DX
+	RORQ $32, DX
 	MOVQ DX, 2048(DI)(R8*8)
 	MOVQ 3848(DI), R12                // the table, if its places need fetching
 	TESTQ R12, R12
