@@ -71,7 +71,7 @@ test-pure: deps
 .PHONY: test-race
 test-race: deps
 	@echo "== tests with the race detector"
-	CGO_ENABLED=1 $(GO) test -race $(PURE)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(PURE)
 	CGO_ENABLED=1 $(GO) test -race -p 1 $(AS_ROOT) $(DEMO)
 
 .PHONY: test-cgo
