@@ -21,8 +21,9 @@ const (
 )
 
 // run takes up to packet.RxBurst packets of one queue through parse, look-up and action. Known flows are executed before
-// new ones are decided: a burst holds packets of one flow either all as known or all as new, so that none overtakes
-// another, and no action that a known flow refers to is reused meanwhile.
+// new ones are decided, so that no action that a known flow refers to is reused meanwhile. No plain packet overtakes
+// another of its flow by that: epochs only grow, so those found known come first. One that is not plain is looked up
+// behind the plain ones of its burst; if its flow's policy changes just in between, one of them may overtake it.
 func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	if q == nil {
 		for _, p := range pkts {
@@ -158,28 +159,18 @@ func (w *worker) classify(q *rxQueue, p *packet.Packet, i int, scope uint32) fra
 }
 
 // lookupBurst finds the flows of the plain packets, counts the packets of those that are known and still valid, and
-// notes their actions in w.known; the others are returned. Nearly every flow stands in its first place: the loop looks
-// only there, and calls nothing, since a call would cost it all registers.
+// notes their actions in w.known; the others are returned.
 func (w *worker) lookupBurst(q *rxQueue, pkts []*packet.Packet, plain uint64) (unknown uint64) {
-	t, cells, uplink := q.flows, &w.sw.epochs, q.uplink
-	slots, mask, elsewhere := t.slots, t.mask, uint64(0)
-	w.known = [packet.RxBurst]uint32{}
-	for i, p := range pkts[:min(len(pkts), packet.RxBurst)] {
-		if plain>>i&1 == 0 {
-			continue
-		}
-		f, k := within(slots, w.burst.Hash[i]&mask), &w.burst.Key[i]
-		if (f.key[0]^k[0])|(f.key[1]^k[1])|(f.key[2]^k[2])|(f.key[3]^k[3]) != 0 || f.epoch != cells.sum(f.srcCell, f.dstCell) || uplink && q.actions.slots[f.action].spoofed(&w.burst.Outer[i]) {
-			elsewhere |= 1 << i
-			continue
-		}
-		w.known[i] = f.action // 0 is that of a free place
-		f.packets++
-		f.bytes += uint64(p.PktLen)
-		f.seen = w.tick
+	t := q.flows
+	look := firstLook{pkts: pkts[:min(len(pkts), packet.RxBurst)], slots: t.slots, burst: &w.burst, cells: &w.sw.epochs, known: &w.known,
+		mask: t.mask, plain: plain, tick: uint64(w.tick)}
+	if q.uplink {
+		look.actions = q.actions.fast
 	}
+	look.look()
+	elsewhere := look.elsewhere
 	t.stats.Hits += uint64(bits.OnesCount64(plain &^ elsewhere))
-	if elsewhere != 0 && len(slots) > roomyFlowSlots {
+	if elsewhere != 0 && len(t.slots) > roomyFlowSlots {
 		w.touched += t.touchElsewhere(&w.burst.Hash, elsewhere)
 	}
 	for ; elsewhere != 0; elsewhere &= elsewhere - 1 {

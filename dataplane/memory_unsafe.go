@@ -26,12 +26,6 @@ func offHeap[T any](n int) ([]T, error) {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n), nil
 }
 
-// within is &s[i] without asking whether i is: for indices that a table made itself, in the two loops where the question
-// costs as much as a memory access.
-func within[T any](s []T, i uint64) *T {
-	return (*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(s)), uintptr(i)*unsafe.Sizeof(s[0])))
-}
-
 func freeOffHeap[T any](s []T) {
 	if cap(s) == 0 {
 		return

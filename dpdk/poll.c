@@ -98,7 +98,7 @@ static void rx_ethdevs(struct sluice_poller *p, uint32_t budget)
 		if (got == 0)
 			continue;
 		for (uint16_t i = 0; i < got; i++)
-			rte_prefetch0(rte_pktmbuf_mtod(bufs[i], void *));
+			rte_prefetch0((char *)bufs[i]->buf_addr + RTE_PKTMBUF_HEADROOM);
 		add_run(io, q->ref, got);
 	}
 	p->ethdev_busy = io->nb_rx != before;

@@ -9,9 +9,3 @@ func (b *Burst) SetTable(table unsafe.Pointer, mask uint64) { b.table, b.mask = 
 
 // TablePlace is the size of a table's places, bytes: a cache line.
 const TablePlace = 64
-
-// PutTx stages p at place i of Tx. The place is written as a number: both it and the packet lie outside the Go heap, and
-// the compiler would ask for each pointer whether a collection is running.
-func (io *IO) PutTx(i uint, p *Packet) {
-	*(*uintptr)(unsafe.Pointer(&io.Tx[i])) = uintptr(unsafe.Pointer(p))
-}
