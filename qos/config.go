@@ -24,7 +24,10 @@ const (
 )
 
 // WireBytes is what a frame takes of the wire. A packet that the device cuts into segments counts as one frame.
-func WireBytes(p *packet.Packet) uint32 { return max(p.PktLen+wireOverhead, minWireBytes) }
+func WireBytes(p *packet.Packet) uint32 { return WireLen(p.PktLen) }
+
+// WireLen is WireBytes by the length of the frame, without FCS.
+func WireLen(bytes uint32) uint32 { return max(bytes+wireOverhead, minWireBytes) }
 
 // Config is a scheduler's configuration. It is not changed once it was given to New or Compile.
 type Config struct {
@@ -33,7 +36,7 @@ type Config struct {
 	Classes         [Classes]Class
 	Groups          []Group // parents before their members
 	Leaves          []Leaf  // the index is the leaf that Enqueue is told
-	Packets         int     // most packets that wait in all queues, beyond the first eight of each; 0 is 65,536
+	Packets         int     // most packets that wait in all queues together; 0 is 65,536
 }
 
 // Class is one traffic class. Strict classes go first, the one of the highest number foremost; the others share what is

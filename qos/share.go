@@ -1,0 +1,164 @@
+package qos
+
+// Shares: a minimum is a share of what its class (or group) is sure to get. What minimums leave is divided by weight among
+// those without one; a thousandth is always left, so that none of them starves. All become quanta of round robin, so that
+// what somebody does not use goes to the others in proportion.
+const (
+	leftover      = 1.0 / 1024
+	baseQuantum   = fullFrame // of the smallest share, where shares differ little
+	maxQuantum    = 16 << 10  // of the largest share: nobody sends more at once
+	minClassTurn  = 2 * fullFrame
+	maxClassTurn  = 16 << 10
+	classTurnRate = 100_000 // turns a second of the heaviest class: 10 µs
+	creditUnit    = 1 << creditShift
+)
+
+// member is what divides a node: its minimum, or its weight.
+type member struct {
+	minimum float64 // bytes a second
+	weight  float64
+}
+
+// division is how the members of one node share it.
+type division struct {
+	sure     float64 // bytes a second that the node is sure to get
+	minimums float64
+	weights  float64
+	least    float64 // shares of its members
+	most     float64
+}
+
+func (d *division) add(m member) {
+	if m.minimum > 0 {
+		d.minimums += m.minimum
+	} else {
+		d.weights += m.weight
+	}
+}
+
+func (d *division) share(m member) float64 {
+	if m.minimum > 0 {
+		return m.minimum / d.sure
+	}
+	rest := 1.0
+	if d.minimums > 0 {
+		rest = max(leftover, 1-d.minimums/d.sure)
+	}
+	return rest * m.weight / max(d.weights, m.weight)
+}
+
+func (d *division) see(share float64) {
+	if d.most == 0 {
+		d.least = share
+	}
+	d.least, d.most = min(d.least, share), max(d.most, share)
+}
+
+// quantum is a member's, in credits, by its share.
+func (d *division) quantum(share float64) uint32 {
+	largest := min(maxQuantum, baseQuantum*d.most/d.least)
+	return uint32(max(1, largest*share/d.most*creditUnit+0.5))
+}
+
+func weightOf(weight uint32) float64 { return float64(max(weight, 1)) }
+
+// sureRates is what each class gets when all are busy. Strict classes without a maximum may take all, and are not counted
+// on to.
+func (c *Config) sureRates() (sure [Classes]float64) {
+	rest := float64(c.RateBytesPerSec)
+	var weights float64
+	for i := range c.Classes {
+		k := &c.Classes[i]
+		if !k.Strict {
+			weights += weightOf(k.Weight)
+		} else if k.MaxBytesPerSec != 0 {
+			rest -= float64(k.MaxBytesPerSec)
+		}
+	}
+	rest = max(rest, float64(c.RateBytesPerSec)*leftover)
+	for i := range c.Classes {
+		k := &c.Classes[i]
+		if k.Strict {
+			sure[i] = float64(c.RateBytesPerSec)
+		} else {
+			sure[i] = rest * weightOf(k.Weight) / weights
+		}
+		if k.MaxBytesPerSec != 0 {
+			sure[i] = min(sure[i], float64(k.MaxBytesPerSec))
+		}
+	}
+	return sure
+}
+
+// classQuanta gives ETS classes their turns: the heaviest sends for 10 µs of the link at once.
+func (c *Config) classQuanta() (quanta [Classes]int64) {
+	turn := float64(maxClassTurn)
+	if c.RateBytesPerSec != 0 {
+		turn = min(max(float64(c.RateBytesPerSec)/classTurnRate, minClassTurn), maxClassTurn)
+	}
+	var most float64
+	for i := range c.Classes {
+		if !c.Classes[i].Strict {
+			most = max(most, weightOf(c.Classes[i].Weight))
+		}
+	}
+	for i := range c.Classes {
+		if !c.Classes[i].Strict {
+			quanta[i] = max(1, int64(turn*creditUnit*weightOf(c.Classes[i].Weight)/most))
+		}
+	}
+	return quanta
+}
+
+// divide computes the quanta of all entities of one class.
+func (p *Plan) divide(c *Config, class uint8, sure float64) {
+	root := len(c.Groups)
+	d := make([]division, root+1) // by group; the last is the class itself
+	at := func(group int32) *division {
+		if group == NoGroup {
+			return &d[root]
+		}
+		return &d[group]
+	}
+	need := c.minimums()
+	group := func(i int) member { return member{float64(need[i]), weightOf(c.Groups[i].Weight)} }
+	leaf := func(i int) member {
+		return member{float64(c.Leaves[i].MinBytesPerSec), weightOf(c.Leaves[i].Weight)}
+	}
+	for i := range c.Groups {
+		at(c.Groups[i].Parent).add(group(i))
+	}
+	for i := range c.Leaves {
+		at(c.Leaves[i].Group).add(leaf(i))
+	}
+	d[root].sure = max(sure, 1)
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		parent := at(g.Parent)
+		share := parent.share(group(i))
+		parent.see(share)
+		d[i].sure = max(1, share*parent.sure)
+		if g.MaxBytesPerSec != 0 {
+			d[i].sure = min(d[i].sure, float64(g.MaxBytesPerSec))
+		}
+	}
+	for i := range c.Leaves {
+		node := at(c.Leaves[i].Group)
+		node.see(node.share(leaf(i)))
+	}
+	for i := range c.Groups {
+		parent := at(c.Groups[i].Parent)
+		p.ents[p.groupID(class, i)].quantum = parent.quantum(parent.share(group(i)))
+	}
+	for i := range c.Leaves {
+		node := at(c.Leaves[i].Group)
+		p.ents[queueID(class, uint32(i))].quantum = node.quantum(node.share(leaf(i)))
+	}
+	orphan := uint32(creditUnit)
+	if d[root].most > 0 {
+		orphan = d[root].quantum(max(d[root].share(member{weight: 1}), d[root].least))
+	}
+	for i := len(c.Leaves); i < p.leaves; i++ {
+		p.ents[queueID(class, uint32(i))].quantum = orphan
+	}
+}
