@@ -147,12 +147,3 @@ func (s *Scheduler) EnqueueEach(_ int64, to []Queue, pkts []*packet.Packet) (ref
 	}
 	return refused
 }
-
-// fetch reads what EnqueueEach is going to need, so that the cache misses of a burst overlap.
-func (s *Scheduler) fetch(to []Queue) {
-	var sum uint64
-	for _, q := range to {
-		sum += uint64(s.ents[q].head) + s.rings[q][0]
-	}
-	s.fetched = sum
-}

@@ -190,6 +190,7 @@ func (s *Scheduler) serveClass(now int64, at uint8, budget int64) (used int64, v
 // bytes left, hold the next packet up. It returns the bytes sent.
 func (s *Scheduler) serve(now int64, at uint32, allow, budget int64) (used int64, v verdict) {
 	nd := &s.nodes[at]
+	ahead, from := uint32(0), uint32(0)
 	for allow > 0 {
 		if s.n == len(s.out) {
 			return used, full
@@ -198,6 +199,11 @@ func (s *Scheduler) serve(now int64, at uint32, allow, budget int64) (used int64
 			return used, empty
 		}
 		id := nd.lists[nd.round%nearRounds].head
+		if from != nd.round+1 {
+			from, ahead = nd.round+1, s.fetchOn(id, 6)
+		} else if ahead != 0 {
+			ahead = s.fetchOn(ahead, 1)
+		}
 		e := &s.ents[id]
 		v := more
 		if e.earn(nd.round) {
