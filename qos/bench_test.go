@@ -71,7 +71,7 @@ func BenchmarkStanding(b *testing.B) {
 				}
 				out := make([]*packet.Packet, benchBurst)
 				now := int64(0)
-				slices(b, func() (n int) {
+				quickly(b, func() (n int) {
 					n = s.Dequeue(now, out, nil)
 					queuesOf(out[:n], to[:n])
 					s.EnqueueEach(now, to[:n], out[:n])
@@ -83,9 +83,9 @@ func BenchmarkStanding(b *testing.B) {
 	}
 }
 
-// slices repeats turn for b.N packets, and reports what a packet took in the quickest fifth of slices of 16,384 packets:
+// quickly repeats turn for b.N packets, and reports what a packet took in the quickest fifth of slices of 16,384 packets:
 // other programs on the machine count for little there.
-func slices(b *testing.B, turn func() (packets int)) {
+func quickly(b *testing.B, turn func() (packets int)) {
 	const slice = 1 << 14
 	per := make([]float64, 0, b.N/slice+2)
 	b.ReportAllocs()
@@ -127,7 +127,7 @@ func BenchmarkDrained(b *testing.B) {
 			var to [benchBurst]Queue
 			out := make([]*packet.Packet, benchBurst)
 			at := 0
-			slices(b, func() int {
+			quickly(b, func() int {
 				if at += benchBurst; at+benchBurst > len(pkts) {
 					at = 0
 				}

@@ -21,7 +21,7 @@ func TestEightClassesSaturated(t *testing.T) {
 			c.Classes[i].Weight = w
 			total += float64(w)
 		}
-		r := newRig(t, c, 4096)
+		r := newRig(t, c, 32_768)
 		random := rand.New(rand.NewPCG(1, rate))
 		for class := range uint8(Classes) {
 			for leaf := range uint32(4) {
@@ -57,11 +57,11 @@ func TestUnusedShareGoesToTheOthersInProportion(t *testing.T) {
 	for i, w := range []uint32{40, 30, 20, 10} {
 		c.Classes[i].Weight = w
 	}
-	r := newRig(t, c, 1024)
+	r := newRig(t, c, 8192)
 	var sources [4]*source
 	for i := range sources {
 		sources[i] = r.saturate(uint8(i), 0, fixed(1514))
-		sources[i].depth = 64
+		sources[i].depth = 100_000
 	}
 	r.run(10 * ms)
 	sources[0].off = true
@@ -82,7 +82,7 @@ func TestUnusedShareGoesToTheOthersInProportion(t *testing.T) {
 func TestStrictGoesBeforeETS(t *testing.T) {
 	c := &Config{RateBytesPerSec: gbit, Leaves: leaves(2)}
 	c.Classes[7].Strict, c.Classes[2].Strict = true, true
-	r := newRig(t, c, 4096)
+	r := newRig(t, c, 32_768)
 	r.saturate(0, 0, fixed(1514))
 	r.saturate(5, 1, fixed(1514))
 	r.offer(7, 0, 300*mbit, fixed(200))
@@ -110,7 +110,7 @@ func TestClassMaximum(t *testing.T) {
 	c := &Config{RateBytesPerSec: gbit, Leaves: leaves(2)}
 	c.Classes[7] = Class{Strict: true, MaxBytesPerSec: 100 * mbit}
 	c.Classes[3] = Class{Weight: 9, MaxBytesPerSec: 250 * mbit, BurstBytes: 30_000}
-	r := newRig(t, c, 4096)
+	r := newRig(t, c, 32_768)
 	r.saturate(7, 0, fixed(700))
 	r.saturate(3, 0, fixed(1514))
 	r.saturate(3, 1, fixed(60))

@@ -36,7 +36,7 @@ type Config struct {
 	Classes         [Classes]Class
 	Groups          []Group // parents before their members
 	Leaves          []Leaf  // the index is the leaf that Enqueue is told
-	Packets         int     // most packets that wait in all queues together; 0 is 65,536
+	Packets         int     // most packets that wait in all queues together, of which one may hold half; 0 is 65,536
 }
 
 // Class is one traffic class. Strict classes go first, the one of the highest number foremost; the others share what is

@@ -82,7 +82,7 @@ func (s *Scheduler) Enqueue(_ int64, class uint8, leaf uint32, pkts []*packet.Pa
 	was := e.bytes
 	for _, p := range pkts {
 		length := min(WireBytes(p), lengthMask)
-		if e.bytes != 0 && e.bytes+length > c.queueBytes || s.packets+accepted >= s.most {
+		if e.bytes != 0 && e.bytes+length > c.queueBytes || s.crowded(e, accepted) {
 			break
 		}
 		s.push(id, e, pack(p, length))
@@ -97,6 +97,11 @@ func (s *Scheduler) Enqueue(_ int64, class uint8, leaf uint32, pkts []*packet.Pa
 	}
 	return accepted
 }
+
+// crowded reports whether a queue may take no more of the room that all share, more packets of which were taken just now:
+// a long queue may hold as much as is free, so that however many are long, short ones find room (Choudhury and Hahne,
+// Dynamic Queue Length Thresholds).
+func (s *Scheduler) crowded(e *entity, more int) bool { return int(e.chained) >= s.most-s.packets-more }
 
 // added counts what was appended to a queue that held was bytes before.
 func (s *Scheduler) added(c *class, id uint32, e *entity, was uint32, packets int) {
@@ -135,7 +140,7 @@ func (s *Scheduler) EnqueueEach(_ int64, to []Queue, pkts []*packet.Packet) (ref
 		c := &s.classes[id%Classes]
 		length := min(WireBytes(p), lengthMask)
 		was := e.bytes
-		if was != 0 && was+length > c.queueBytes || s.packets >= s.most {
+		if was != 0 && was+length > c.queueBytes || s.crowded(e, 0) {
 			s.refuse(id, pkts[i:i+1])
 			pkts[refused] = p
 			refused++

@@ -21,8 +21,8 @@ const (
 type source struct {
 	class  uint8
 	leaf   uint32
-	rate   float64 // wire bytes a second; 0 keeps depth packets waiting
-	depth  int
+	rate   float64 // wire bytes a second; 0 keeps depth bytes waiting
+	depth  uint32
 	frame  func() uint32 // PktLen
 	off    bool
 	credit float64
@@ -71,7 +71,7 @@ func newRig(t testing.TB, c *Config, packets int) *rig {
 
 // saturate keeps one queue busy.
 func (r *rig) saturate(class uint8, leaf uint32, frame func() uint32) *source {
-	s := &source{class: class, leaf: leaf, depth: 32, frame: frame}
+	s := &source{class: class, leaf: leaf, depth: 50_000, frame: frame}
 	r.sources = append(r.sources, s)
 	return s
 }
@@ -107,7 +107,7 @@ func (r *rig) feed() {
 		case s.off:
 		case s.rate == 0:
 			e := &r.s.ents[queueID(s.class, s.leaf)]
-			for int(e.count)+int(e.chained) < s.depth && r.give(s, s.frame()) {
+			for e.bytes < s.depth && r.give(s, s.frame()) {
 				continue
 			}
 		default:
@@ -192,4 +192,12 @@ func leaves(n int) []Leaf {
 		l[i] = Leaf{Key: uint64(i) + 1, Group: NoGroup}
 	}
 	return l
+}
+
+// oneClass leaves one class for ETS.
+func oneClass(c *Config, class int) *Config {
+	for i := range c.Classes {
+		c.Classes[i].Strict = i != class
+	}
+	return c
 }

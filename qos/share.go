@@ -1,10 +1,12 @@
 package qos
 
-// Shares: a minimum is a share of what its class (or group) is sure to get. What minimums leave is divided by weight among
-// those without one; a thousandth is always left, so that none of them starves. All become quanta of round robin, so that
-// what somebody does not use goes to the others in proportion.
+// Shares: a minimum is a part of what its class (or group) is sure to get, and what minimums leave is divided by weight
+// among those without one. Of a class that is sure of less than the minimums of all vports, which may well send in other
+// classes, those without a minimum keep a tenth, if the link has as much for them. They always keep 1/128, so that none
+// starves. All become quanta of round robin: what somebody does not use goes to the others in proportion.
 const (
-	leftover      = 1.0 / 1024
+	leftover      = 1.0 / 128
+	weightedPart  = 1.0 / 10
 	baseQuantum   = fullFrame // of the smallest share, where shares differ little
 	maxQuantum    = 16 << 10  // of the largest share: nobody sends more at once
 	minClassTurn  = 2 * fullFrame
@@ -21,7 +23,8 @@ type member struct {
 
 // division is how the members of one node share it.
 type division struct {
-	sure     float64 // bytes a second that the node is sure to get
+	whole    float64 // bytes a second, if its class had the link for itself
+	sure     float64 // bytes a second, if all classes are busy
 	minimums float64
 	weights  float64
 	least    float64 // shares of its members
@@ -36,15 +39,30 @@ func (d *division) add(m member) {
 	}
 }
 
-func (d *division) share(m member) float64 {
+// basis is the rate of which minimums are parts.
+func (d *division) basis() float64 {
+	if d.weights == 0 {
+		return max(d.sure, d.minimums)
+	}
+	weighted := max(leftover, min(weightedPart, 1-d.minimums/d.whole))
+	return max(d.sure, d.minimums/(1-weighted))
+}
+
+func (d *division) share(m member) float64 { return d.shareOf(m, d.basis()) }
+
+func (d *division) shareOf(m member, basis float64) float64 {
 	if m.minimum > 0 {
-		return m.minimum / d.sure
+		return m.minimum / basis
 	}
-	rest := 1.0
-	if d.minimums > 0 {
-		rest = max(leftover, 1-d.minimums/d.sure)
+	return max(leftover, 1-d.minimums/basis) * m.weight / max(d.weights, m.weight)
+}
+
+// within is the division of a member, by its share of d.
+func (d *division) within(m member, share float64) (whole, sure float64) {
+	if m.minimum > 0 {
+		return m.minimum, max(1, share*d.sure)
 	}
-	return rest * m.weight / max(d.weights, m.weight)
+	return max(1, d.shareOf(m, max(d.whole, d.minimums))*d.whole), max(1, share*d.sure)
 }
 
 func (d *division) see(share float64) {
@@ -75,7 +93,7 @@ func (c *Config) sureRates() (sure [Classes]float64) {
 			rest -= float64(k.MaxBytesPerSec)
 		}
 	}
-	rest = max(rest, float64(c.RateBytesPerSec)*leftover)
+	rest = max(rest, float64(c.RateBytesPerSec)/1000)
 	for i := range c.Classes {
 		k := &c.Classes[i]
 		if k.Strict {
@@ -131,13 +149,13 @@ func (p *Plan) divide(c *Config, class uint8, sure float64) {
 	for i := range c.Leaves {
 		at(c.Leaves[i].Group).add(leaf(i))
 	}
-	d[root].sure = max(sure, 1)
+	d[root].sure, d[root].whole = max(sure, 1), max(1, float64(c.RateBytesPerSec))
 	for i := range c.Groups {
 		g := &c.Groups[i]
 		parent := at(g.Parent)
 		share := parent.share(group(i))
 		parent.see(share)
-		d[i].sure = max(1, share*parent.sure)
+		d[i].whole, d[i].sure = parent.within(group(i), share)
 		if g.MaxBytesPerSec != 0 {
 			d[i].sure = min(d[i].sure, float64(g.MaxBytesPerSec))
 		}
