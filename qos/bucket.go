@@ -14,13 +14,14 @@ type bucket struct {
 	tokens  int64
 	last    int64 // when tokens was right
 	rate    uint64
-	limit   int64 // the burst, in tokens
-	fill    int64 // nanoseconds after which it is full whatever it had
-	wake    int64 // when those that wait look again
-	need    uint32
+	limit   int64  // the burst, in tokens
+	fill    int64  // nanoseconds after which it is full whatever it had
+	wake    int64  // when those that wait look again
+	need    uint32 // bytes that a long packet of one class waits for; 0 is none
 	start   uint32 // bytes that it must hold before anything is taken: packets of all lengths have the same chance then
 	next    uint32 // in a slot of the wheel
 	waiting uint8  // classes that wait for it
+	holder  uint8  // the class with the long packet
 	armed   bool   // it stands in the wheel
 }
 
@@ -62,6 +63,33 @@ func (b *bucket) until(length int64) int64 {
 	ns, _ := bits.Div64(hi, lo, b.rate)
 	return b.last + int64(ns) + 1
 }
+
+// begin reports whether an entity of a class may start to send: when there is enough for a frame of full size, or for its
+// next packet if that is longer. So those with short packets do not starve others of the same owner; and a packet that is
+// longer than a frame holds up those of other classes, but strict ones above its own.
+func (b *bucket) begin(length int64, class, strict uint8) bool {
+	if b.need != 0 && b.holder != class && (strict>>class&1 == 0 || class < b.holder && strict>>b.holder&1 != 0) {
+		return false
+	}
+	if !b.fits(max(length, int64(b.start))) {
+		b.hold(length, class)
+		return false
+	}
+	if b.holder == class {
+		b.need = 0
+	}
+	return true
+}
+
+// hold keeps the bucket for a packet that is longer than a frame, unless it is kept already.
+func (b *bucket) hold(length int64, class uint8) {
+	if length > int64(b.start) && b.need == 0 {
+		b.need, b.holder = uint32(length), class
+	}
+}
+
+// wakeAt is when those that wait may begin.
+func (b *bucket) wakeAt() int64 { return b.until(max(int64(b.need), int64(b.start))) }
 
 // The wheel holds buckets by the time at which they will have what is needed. Buckets of idle vports are not in it.
 const (

@@ -99,8 +99,9 @@ func newPlan(c *Config, packets, spare int) (*Plan, error) {
 	p.fillClasses(c)
 	p.fillGroups(c)
 	p.fillLeaves(c)
+	x := newShares(c)
 	for class, sure := range c.sureRates() {
-		p.divide(c, uint8(class), sure)
+		p.divide(x, uint8(class), sure)
 	}
 	return p, nil
 }
@@ -193,10 +194,7 @@ func (s *Scheduler) Compile(c *Config) (*Plan, error) {
 	}
 	old, spare := make([]uint32, s.used), 0
 	for i, key := range s.keys[:s.used] {
-		if i < s.known {
-			old[i] = leaves[key]
-		}
-		if old[i] == 0 {
+		if old[i] = leaves[key]; old[i] == 0 { // one that was gone and comes back takes up its packets, for the sake of order
 			spare++
 		}
 	}

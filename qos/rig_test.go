@@ -26,13 +26,12 @@ type source struct {
 	frame  func() uint32 // PktLen
 	off    bool
 	credit float64
-	due    int64
 	seq    uint32
 }
 
 // rig drives a scheduler by a clock of its own: sources before it, a sink behind it that takes what comes.
 type rig struct {
-	t       testing.TB
+	t       fataler
 	s       *Scheduler
 	cfg     *Config
 	now     int64
@@ -57,11 +56,21 @@ func mixed(r *rand.Rand) func() uint32 {
 	return func() uint32 { return sizes[r.IntN(len(sizes))] }
 }
 
+// fataler is a test or a property.
+type fataler interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 func newRig(t testing.TB, c *Config, packets int) *rig {
 	s, err := New(c)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	r := &rig{t: t, s: s, cfg: c, step: 10 * us, mem: make([]packet.Packet, packets), sent: make([][Classes]uint64, len(c.Leaves)),
+	return newRigOf(t, s, c, make([]packet.Packet, packets))
+}
+
+func newRigOf(t fataler, s *Scheduler, c *Config, packets []packet.Packet) *rig {
+	r := &rig{t: t, s: s, cfg: c, step: 10 * us, mem: packets, free: make([]*packet.Packet, 0, len(packets)), sent: make([][Classes]uint64, len(c.Leaves)),
 		seen: map[Queue]uint32{}, out: make([]*packet.Packet, 64), from: make([]Origin, 64)}
 	for i := range r.mem {
 		r.free = append(r.free, &r.mem[i])

@@ -243,7 +243,7 @@ func (s *Scheduler) serveQueue(now int64, id uint32, e *entity, allow, budget in
 	if e.limited {
 		b := &s.buckets[id/Classes]
 		b.refill(now)
-		if !b.begin(int64(r[e.head&ringMask] & lengthMask)) {
+		if !b.begin(int64(r[e.head&ringMask]&lengthMask), uint8(id%Classes), s.strict) {
 			s.throttle(id, e, b)
 			return 0, empty
 		}
@@ -304,7 +304,7 @@ func (s *Scheduler) serveGroup(now int64, id uint32, e *entity, allow, budget in
 	if e.limited {
 		b := &s.buckets[id/Classes]
 		b.refill(now)
-		if !b.begin(0) {
+		if !b.begin(0, uint8(id%Classes), s.strict) {
 			s.throttle(id, e, b)
 			return 0, empty
 		}
@@ -328,29 +328,17 @@ func (s *Scheduler) settle(id uint32, e *entity, sent int64, v verdict) verdict 
 	if v != tight || b.fits(s.short) {
 		return v
 	}
-	b.need = max(b.need, uint32(s.short))
+	b.hold(s.short, uint8(id%Classes))
 	s.throttle(id, e, b)
 	return empty
 }
 
-// begin reports whether a bucket holds enough for a packet of a length to be sent: as much as for a frame of full size, or
-// for the longest one that was held up, so that those of other classes with shorter ones do not starve it.
-func (b *bucket) begin(length int64) bool {
-	need := max(length, int64(b.start), int64(b.need))
-	if !b.fits(need) {
-		b.need = uint32(need)
-		return false
-	}
-	b.need = 0
-	return true
-}
-
-// throttle lets an entity wait for its owner's bucket, which has been refilled and knows what it needs.
+// throttle lets an entity wait for its owner's bucket, which has been refilled.
 func (s *Scheduler) throttle(id uint32, e *entity, b *bucket) {
 	e.state = throttled
 	b.waiting |= 1 << (id % Classes)
 	if !b.armed {
-		b.wake = b.until(int64(b.need))
+		b.wake = b.wakeAt()
 		s.wheel.add(id/Classes, b)
 	}
 }
@@ -388,6 +376,9 @@ func (s *Scheduler) wakeAll(now int64) {
 
 // release makes ready all that wait for a bucket.
 func (s *Scheduler) release(owner uint32, b *bucket) {
+	if b.waiting>>b.holder&1 == 0 {
+		b.need = 0 // Remove took the long packet, or it has gone
+	}
 	for m := b.waiting; m != 0; m &= m - 1 {
 		id := owner*Classes + uint32(bits.TrailingZeros8(m))
 		e := &s.ents[id]

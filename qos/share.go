@@ -128,49 +128,71 @@ func (c *Config) classQuanta() (quanta [Classes]int64) {
 	return quanta
 }
 
-// divide computes the quanta of all entities of one class.
-func (p *Plan) divide(c *Config, class uint8, sure float64) {
+// shares is what a configuration says of shares.
+type shares struct {
+	c    *Config
+	need []uint64 // what each group must get
+}
+
+func newShares(c *Config) shares { return shares{c, c.minimums()} }
+
+func (x shares) leaf(i int) member {
+	c := x.c
+	return member{float64(c.Leaves[i].MinBytesPerSec), weightOf(c.Leaves[i].Weight)}
+}
+
+// group counts what a group's members were promised as promised to the group.
+func (x shares) group(i int) member {
+	return member{float64(x.need[i]), weightOf(x.c.Groups[i].Weight)}
+}
+
+// divisions are how a class that is sure of a rate is divided: by group, and the last one is the class itself.
+func (x shares) divisions(sure float64) []division {
+	c := x.c
 	root := len(c.Groups)
-	d := make([]division, root+1) // by group; the last is the class itself
-	at := func(group int32) *division {
-		if group == NoGroup {
-			return &d[root]
-		}
-		return &d[group]
-	}
-	need := c.minimums()
-	group := func(i int) member { return member{float64(need[i]), weightOf(c.Groups[i].Weight)} }
-	leaf := func(i int) member {
-		return member{float64(c.Leaves[i].MinBytesPerSec), weightOf(c.Leaves[i].Weight)}
-	}
+	d := make([]division, root+1)
 	for i := range c.Groups {
-		at(c.Groups[i].Parent).add(group(i))
+		d[nodeOf(c.Groups[i].Parent, root)].add(x.group(i))
 	}
 	for i := range c.Leaves {
-		at(c.Leaves[i].Group).add(leaf(i))
+		d[nodeOf(c.Leaves[i].Group, root)].add(x.leaf(i))
 	}
 	d[root].sure, d[root].whole = max(sure, 1), max(1, float64(c.RateBytesPerSec))
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		parent := at(g.Parent)
-		share := parent.share(group(i))
+		parent := &d[nodeOf(g.Parent, root)]
+		share := parent.share(x.group(i))
 		parent.see(share)
-		d[i].whole, d[i].sure = parent.within(group(i), share)
+		d[i].whole, d[i].sure = parent.within(x.group(i), share)
 		if g.MaxBytesPerSec != 0 {
 			d[i].sure = min(d[i].sure, float64(g.MaxBytesPerSec))
 		}
 	}
 	for i := range c.Leaves {
-		node := at(c.Leaves[i].Group)
-		node.see(node.share(leaf(i)))
+		node := &d[nodeOf(c.Leaves[i].Group, root)]
+		node.see(node.share(x.leaf(i)))
 	}
+	return d
+}
+
+func nodeOf(group int32, root int) int {
+	if group == NoGroup {
+		return root
+	}
+	return int(group)
+}
+
+// divide computes the quanta of all entities of one class.
+func (p *Plan) divide(x shares, class uint8, sure float64) {
+	c, d := x.c, x.divisions(sure)
+	root := len(c.Groups)
 	for i := range c.Groups {
-		parent := at(c.Groups[i].Parent)
-		p.ents[p.groupID(class, i)].quantum = parent.quantum(parent.share(group(i)))
+		parent := &d[nodeOf(c.Groups[i].Parent, root)]
+		p.ents[p.groupID(class, i)].quantum = parent.quantum(parent.share(x.group(i)))
 	}
 	for i := range c.Leaves {
-		node := at(c.Leaves[i].Group)
-		p.ents[queueID(class, uint32(i))].quantum = node.quantum(node.share(leaf(i)))
+		node := &d[nodeOf(c.Leaves[i].Group, root)]
+		p.ents[queueID(class, uint32(i))].quantum = node.quantum(node.share(x.leaf(i)))
 	}
 	orphan := uint32(creditUnit)
 	if d[root].most > 0 {
