@@ -113,18 +113,16 @@ func (w *worker) route(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *action
 	return true
 }
 
-// mergeECN brings congestion marks of the fabric to the inner packet (RFC 6040, section 4.2).
+// mergeECN brings congestion marks of the fabric to the inner packet (RFC 6040, section 4.2). A frame that is not IP bears
+// none, as a packet whose transport does not understand them.
 func (w *worker) mergeECN(q *rxQueue, p *packet.Packet, i int) bool {
 	m := &w.meta[i]
-	if m.Kind != packet.L3IPv4 && m.Kind != packet.L3IPv6 {
-		return true
-	}
 	ecn, ok := packet.ECNDecap(w.burst.Outer[i].TOS&3, m.TOS&3)
 	if !ok {
 		w.discard(q.port, p, ReasonECN)
 		return false
 	}
-	if ecn == m.TOS&3 {
+	if ecn == m.TOS&3 || m.Kind != packet.L3IPv4 && m.Kind != packet.L3IPv6 {
 		return true
 	}
 	if m.Kind == packet.L3IPv4 {

@@ -246,18 +246,58 @@ func TestForgedPacketFirst(t *testing.T) {
 	r.balanced()
 }
 
+// All sixteen combinations of RFC 6040, figure 4, for the loops of plain packets, the general path and IPv6, each as a
+// packet of a new flow and of a known one.
 func TestECNOnDecapsulation(t *testing.T) {
+	const drop = 0xff
+	figure4 := [4][4]byte{ // by inner, then outer: 00, 01, 10, 11
+		0: {0, 0, 0, drop},
+		1: {1, 1, 1, 3},
+		2: {2, 1, 2, 3},
+		3: {3, 3, 3, 3},
+	}
+	inners := map[string]func(ecn uint8) []byte{
+		"plain": func(ecn uint8) []byte {
+			return frames.Build(frames.Ether(redFar, redVM1), frames.IPv4("10.0.0.7", "10.0.0.5", frames.TOS(0xb8|ecn)), frames.UDP(1, 2), frames.Payload(20))
+		},
+		"fragment": func(ecn uint8) []byte {
+			return frames.Build(frames.Ether(redFar, redVM1), frames.IPv4("10.0.0.7", "10.0.0.5", frames.TOS(0xb8|ecn), frames.Frag(64, true)), frames.Payload(64))
+		},
+		"IPv6": func(ecn uint8) []byte {
+			return frames.Build(frames.Ether(redFar, redVM1), frames.IPv6("2001:db8:1::7", "2001:db8:1::5", frames.TOS(0xb8|ecn)), frames.UDP(1, 2), frames.Payload(20))
+		},
+	}
+	for name, inner := range inners {
+		r := newRig(t, 1)
+		for in := range uint8(4) {
+			for out, want := range figure4[in] {
+				frame := outerECN(inner(in), uint8(out))
+				for range 2 {
+					if want == drop {
+						r.dropped("up0", frame, ReasonECN)
+						continue
+					}
+					frames.EqualAll(t, [][]byte{inner(want)}, r.send("up0", frame)["red-vm1"], "%s: inner %02b outer %02b", name, in, out)
+				}
+			}
+		}
+		r.balanced()
+	}
+}
+
+// outerECN puts a frame for red-web into NVGRE whose outer header bears these marks.
+func outerECN(inner []byte, ecn uint8) []byte {
+	f := frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 0, inner)
+	return frames.FixIPv4(frames.Patch(f, 15, ecn), 14)
+}
+
+// What is not IP cannot carry the mark on to anybody.
+func TestECNOfFramesThatAreNotIP(t *testing.T) {
 	r := newRig(t, 1)
-	inner := func(ecn uint8) []byte {
-		return frames.Build(frames.Ether(redFar, redVM1), frames.IPv4("10.0.0.7", "10.0.0.5", frames.TOS(ecn)), frames.UDP(1, 2), frames.Payload(20))
-	}
-	outer := func(ecn uint8, in []byte) []byte {
-		f := frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 0, in)
-		return frames.FixIPv4(frames.Patch(f, 15, ecn), 14)
-	}
-	frames.EqualAll(t, [][]byte{inner(3)}, r.send("up0", outer(3, inner(2)))["red-vm1"], "a congestion mark reaches the inner header")
-	frames.EqualAll(t, [][]byte{inner(2)}, r.send("up0", outer(0, inner(2)))["red-vm1"])
-	r.dropped("up0", outer(3, inner(0)), ReasonECN)
+	arp := frames.ARPReply(redFar, "10.0.0.7", redVM1, "10.0.0.5")
+	frames.EqualAll(t, [][]byte{arp}, r.send("up0", outerECN(arp, 0))["red-vm1"])
+	frames.EqualAll(t, [][]byte{arp}, r.send("up0", outerECN(arp, 2))["red-vm1"], "not marked")
+	r.dropped("up0", outerECN(arp, 3), ReasonECN)
 	r.balanced()
 }
 

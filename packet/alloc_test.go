@@ -32,7 +32,7 @@ func TestNoAllocations(t *testing.T) {
 		"ICMP":      func() { EncodeICMPFragNeeded(buf, 1458, ip4); MayAnswerIPv4(ip4) },
 		"too big":   func() { EncodeICMPv6Error(buf, ip6.Src(), ip6.Dst(), ICMPv6PacketTooBig, 0, 1458, ip6) },
 		"neighbour": func() { _, _ = CheckNeighborSolicit(ns, ns.Payload()) },
-		"ECN":       func() { SetECN4(ip4, ECNCE); SetECN6(ip6, ECNCE); ECNDecap(ip4.TOS(), 1) },
+		"ECN":       func() { SetECN4(ip4, ECNCE); SetECN6(ip6, ECNCE); ECNDecap(ip4.TOS(), 1); MarkCE(p) },
 	} {
 		assert.Zero(t, testing.AllocsPerRun(100, do), name)
 	}
