@@ -191,7 +191,9 @@ func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover 
 			return nil, nil, err
 		}
 	}
-	a.sw.Publish(next.Snapshot)
+	if err := a.sw.Publish(next.Snapshot); err != nil {
+		return nil, nil, err
+	}
 	a.running.Store(next)
 	return next, a.closePorts(p.close), nil
 }

@@ -50,6 +50,7 @@ func poolFor(ports []portSpec, workers, spare int) Pool {
 	// Each worker: what one poll received, what it is about to send, its spares, what waits, and its thread's cache.
 	packets := workers * (packet.MaxRx + packet.MaxTx + packet.MaxSpares + dataplane.HeldPerWorker + cachedPerThread)
 	packets += cachedPerThread // the main thread, which fills the receive queues at start
+	packets += waitingFor(ports, workers)
 	frame := minFrameSize
 	for _, s := range ports {
 		if s.uplink != nil {
@@ -61,4 +62,17 @@ func poolFor(ports []portSpec, workers, spare int) Pool {
 		}
 	}
 	return Pool{Packets: packets + spare*tapRxBuffers, FrameSize: frame}
+}
+
+// waitingFor sums up what waits for schedulers: in the queues of each uplink, and on its way there from the workers that do
+// not own it. It is counted whether quality of service is configured or not: apply may turn it on.
+func waitingFor(ports []portSpec, workers int) int {
+	uplinks := 0
+	for _, s := range ports {
+		if s.uplink != nil {
+			uplinks++
+		}
+	}
+	owners := min(uplinks, workers)
+	return uplinks*dataplane.QueuedPerUplink + owners*(workers-1)*dataplane.LaneSize
 }

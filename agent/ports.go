@@ -51,11 +51,15 @@ func (a *Agent) openPort(spec portSpec, u *undo) (*port, error) {
 	return &port{index: index, spec: spec, device: d}, nil
 }
 
+// bytesPerMbit is a megabit in bytes.
+const bytesPerMbit = 1_000_000 / 8
+
 // addPort makes the switch poll a port. Its packets are dropped until a snapshot knows it.
 func (a *Agent) addPort(p *port, u *undo) error {
+	_, speedMbit := p.device.Link()
 	err := a.sw.AddPort(dataplane.PortSpec{
 		Index: p.index, Name: p.spec.name(), Uplink: p.spec.uplink != nil, Device: p.device.Handle(),
-		RxQueues: p.device.RxQueues(), TxQueues: p.device.TxQueues(),
+		RxQueues: p.device.RxQueues(), TxQueues: p.device.TxQueues(), LinkBytesPerSec: uint64(speedMbit) * bytesPerMbit,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: add to the switch: %w", p.spec.object(), err)

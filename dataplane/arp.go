@@ -179,9 +179,11 @@ func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, i int, snap *policy.S
 		last, have = port, true
 	}
 	switch {
-	case have && w.denies(i, policy.DirIn, snap.Port(last), snap):
-		w.discard(q.port, p, ReasonACLDenyIn)
 	case have:
+		if r := w.keepsOut(p, i, last, snap); r != ReasonUndecided {
+			w.discard(q.port, p, r)
+			return
+		}
 		w.send(q.port, last, p)
 	case request:
 		w.discard(q.port, p, ReasonNeighbourUnanswered)
@@ -192,8 +194,8 @@ func (w *worker) floodSubnet(q *rxQueue, p *packet.Packet, i int, snap *policy.S
 
 func (w *worker) copyTo(q *rxQueue, p *packet.Packet, i int, snap *policy.Snapshot, port uint32) {
 	w.ctr.of(q.port).created++
-	if w.denies(i, policy.DirIn, snap.Port(port), snap) {
-		w.ctr.drop(q.port, ReasonACLDenyIn)
+	if r := w.keepsOut(p, i, port, snap); r != ReasonUndecided {
+		w.ctr.drop(q.port, r)
 	} else if c := w.clone(p); c != nil {
 		w.send(q.port, port, c)
 	} else {

@@ -17,7 +17,7 @@ type PortCounters struct {
 	Sent      uint64 // accepted by an output device
 	Consumed  uint64 // for the switch itself
 	Dropped   uint64 // sum of Drops
-	Queued    uint64 // held for a next hop at this moment
+	Queued    uint64 // held for a next hop, or waiting for a scheduler, at this moment
 	TxPackets uint64
 	TxBytes   uint64
 	Drops     map[Reason]uint64 // without the zeros

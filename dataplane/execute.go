@@ -230,19 +230,28 @@ func (w *worker) flood(q *rxQueue, p *packet.Packet, i int, a *action) {
 		w.discard(q.port, p, ReasonFloodNowhere)
 		return
 	}
-	to := snap.Port(last)
-	if w.denies(i, policy.DirIn, to, snap) {
-		w.discard(q.port, p, ReasonACLDenyIn)
+	if r := w.keepsOut(p, i, last, snap); r != ReasonUndecided {
+		w.discard(q.port, p, r)
 		return
 	}
-	w.floodTo(q, p, i, a, last, to)
+	w.floodTo(q, p, i, a, last, snap.Port(last))
+}
+
+// keepsOut says why a flooded frame does not go to a port, ReasonUndecided when it may.
+func (w *worker) keepsOut(p *packet.Packet, i int, port uint32, snap *policy.Snapshot) Reason {
+	switch {
+	case w.denies(i, policy.DirIn, snap.Port(port), snap):
+		return ReasonACLDenyIn
+	case !w.sw.storms.calm(snap, port, p, w.now):
+		return ReasonStorm
+	}
+	return ReasonUndecided
 }
 
 func (w *worker) floodCopy(q *rxQueue, p *packet.Packet, i int, a *action, port uint32, snap *policy.Snapshot) {
 	w.ctr.of(q.port).created++
-	to := snap.Port(port)
-	if w.denies(i, policy.DirIn, to, snap) {
-		w.ctr.drop(q.port, ReasonACLDenyIn)
+	if r := w.keepsOut(p, i, port, snap); r != ReasonUndecided {
+		w.ctr.drop(q.port, r)
 		return
 	}
 	c := w.clone(p)
@@ -250,7 +259,7 @@ func (w *worker) floodCopy(q *rxQueue, p *packet.Packet, i int, a *action, port 
 		w.ctr.drop(q.port, ReasonNoBuffer)
 		return
 	}
-	w.floodTo(q, c, i, a, port, to)
+	w.floodTo(q, c, i, a, port, snap.Port(port))
 }
 
 func (w *worker) floodTo(q *rxQueue, p *packet.Packet, i int, a *action, port uint32, to *policy.Port) {

@@ -58,12 +58,25 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// allocations counts those of a loop iteration of the only worker, on the worker's own thread.
+// pollerOf is the worker that polls a port's first queue.
+func (r *rig) pollerOf(port string) *worker {
+	for _, w := range r.sw.workers {
+		for _, q := range *w.listed.Load() {
+			if q.port == r.index.byName[port] {
+				return w
+			}
+		}
+	}
+	r.t.Fatalf("nobody polls %s", port)
+	return nil
+}
+
+// allocations counts those of a loop iteration of the worker that polls a port, on the worker's own thread.
 func (r *rig) allocations(port string, all [][]byte) float64 {
 	r.discardSent()
 	done := make(chan struct{})
 	allocs := -1.0
-	w := r.sw.workers[0]
+	w := r.pollerOf(port)
 	go func() { // the worker's own thread runs the measurement, as a command between two iterations
 		defer close(done)
 		w.do(func() {

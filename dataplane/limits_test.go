@@ -16,7 +16,7 @@ func (r *rig) withMTU(port string, mtu uint16) {
 	next := *r.snap
 	next.Ports = append([]policy.Port(nil), r.snap.Ports...)
 	next.Ports[r.index.byName[port]].MTU = mtu
-	r.sw.Publish(&next)
+	require.NoError(r.t, r.sw.Publish(&next))
 }
 
 func TestExtremeMTU(t *testing.T) {

@@ -17,6 +17,9 @@ const (
 	ReasonTxRejected
 	ReasonPortGone
 	ReasonSlowPathShare
+	ReasonQueueFull
+	ReasonHandOverFull
+	ReasonStorm
 	ReasonTooBig
 	ReasonTTLExceeded
 	ReasonIPv4Checksum
@@ -100,6 +103,9 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonTxRejected:          {"tx-rejected", "the output device did not accept the packet (its queue is full, or it is down)"},
 	ReasonPortGone:            {"port-gone", "the port was removed while the packet was on its way"},
 	ReasonSlowPathShare:       {"slow-path-share", "new flows, ARP, neighbour discovery, floods or pings of the gateway took their share of the worker while known flows waited"},
+	ReasonQueueFull:           {"queue-full", "the sender's queue in its traffic class is full: it sends more than its share or its maximum lets through, or inbound more than its VM's maximum"},
+	ReasonHandOverFull:        {"hand-over-full", "the worker that runs the output's scheduler fell behind with what other workers hand to it"},
+	ReasonStorm:               {"storm-limit", "broadcast, multicast and unknown unicast towards the vport exceed its storm limit"},
 	ReasonTooBig:              {"too-big", "the packet does not fit the output; senders that set DF are told the size that does"},
 	ReasonTTLExceeded:         {"ttl-exceeded", "the TTL ran out at the distributed router; the sender was told"},
 	ReasonIPv4Checksum:        {"bad-ipv4-checksum", "the IPv4 header checksum of a packet to or through the router is wrong"},

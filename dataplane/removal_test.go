@@ -41,7 +41,7 @@ func TestUplinkComesBack(t *testing.T) {
 	without.Ports = append(without.Ports[:0:0], without.Ports...)
 	without.Ports[up] = policy.Port{}
 	without.PAs = nil
-	r.sw.Publish(&without)
+	require.NoError(r.t, r.sw.Publish(&without))
 	r.remove("up0")
 	c := r.counters("red-vm1")
 	require.Zero(t, c.Queued)
@@ -52,7 +52,7 @@ func TestUplinkComesBack(t *testing.T) {
 	dev := r.net.Device(1, 1)
 	r.devs["up0"] = dev
 	require.NoError(t, r.sw.AddPort(PortSpec{Index: up, Name: "up0", Uplink: true, Device: dev.Handle(), RxQueues: 1, TxQueues: 1}))
-	r.sw.Publish(r.snap)
+	require.NoError(r.t, r.sw.Publish(r.snap))
 	const other = "02:bb:00:00:00:77"
 	r.inject("red-vm1", toFar(1))
 	frames.Equal(t, frames.Pad(frames.ARPRequest(uplinkMAC, hostAPA, hostBPA), 60), r.wait("up0", 1)[0], "asked for anew")
@@ -84,10 +84,10 @@ func TestLearningEndsWithThePort(t *testing.T) {
 	without.Bridges = nil
 	for range 20 { // control may come first
 		r.send("acc1", untagged(acc1MAC, broadcast))
-		r.sw.Publish(&without)
+		require.NoError(r.t, r.sw.Publish(&without))
 		r.remove("acc1")
 		r.addAgain("acc1")
-		r.sw.Publish(r.snap)
+		require.NoError(r.t, r.sw.Publish(r.snap))
 		r.send("acc2", untagged(acc2MAC, broadcast))
 		r.learned(acc2MAC, "acc2")
 		for _, e := range r.sw.Learned() {

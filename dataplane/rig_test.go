@@ -164,7 +164,7 @@ func (r *rig) publish(c *policy.Config) {
 	snap, err := policy.Compile(c, r.snap, r.index)
 	require.NoError(r.t, err)
 	r.snap = snap
-	r.sw.Publish(snap)
+	require.NoError(r.t, r.sw.Publish(snap))
 }
 
 // close ends the switch and finds lost packets.

@@ -230,7 +230,7 @@ func TestNapsAreIdle(t *testing.T) {
 		for _, received := range []uint32{0, 1, 0, 0} {
 			p.now += 50 // what the iteration takes
 			w.tsc = p.now
-			w.account(received, &last)
+			w.account(received, false, &last)
 			if received == 0 {
 				p.now += 10_000 // the nap that follows
 			}

@@ -63,6 +63,7 @@ func (s *Switch) PortCounters(index uint32) (PortCounters, bool) {
 	for _, w := range s.workers {
 		w.ctr.read(index, &sum)
 	}
+	sum.Queued = uint64(max(int64(sum.Queued), 0)) // the reader of a lane may have told already that it took what the writer has yet to tell of
 	return sum, true
 }
 

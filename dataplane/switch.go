@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,6 +88,9 @@ type PortSpec struct {
 	Device   uint32 // handle that the pollers know
 	RxQueues int    // spread over the workers
 	TxQueues int    // shared by workers when they are fewer
+
+	// LinkBytesPerSec is the speed of the device's link; 0: not known. A scheduler without a configured rate keeps to it.
+	LinkBytesPerSec uint64
 }
 
 // Switch is the data path of one host: its workers, ports and what they share.
@@ -96,6 +100,7 @@ type Switch struct {
 	epochs     epochs
 	neighbours neighbours
 	fdb        *fdb
+	storms     storms
 	started    time.Time
 	tscStart   atomic.Uint64
 	nsPerCycle uint64 // in units of 2^-32
@@ -108,6 +113,10 @@ type Switch struct {
 	workers []*worker
 	ports   map[uint32]PortSpec
 
+	egresses []*egress // of outputs with a scheduler; the list itself does not change
+	lanes    []*lane   // of all workers; control side
+	reportMu sync.Mutex
+
 	fdbMu sync.Mutex // the one writer of fdb
 	quit  chan struct{}
 	gone  chan struct{}
@@ -119,7 +128,7 @@ func New(cfg Config) (*Switch, error) {
 		return nil, fmt.Errorf("make switch: %w", err)
 	}
 	perCycle, _ := bits.Div64(uint64(time.Second)>>32, uint64(time.Second)<<32, cfg.TSCHz)
-	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), started: time.Now(), ports: map[uint32]PortSpec{}, quit: make(chan struct{}), gone: make(chan struct{})}
+	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), storms: make(storms, cfg.MaxPorts), started: time.Now(), ports: map[uint32]PortSpec{}, quit: make(chan struct{}), gone: make(chan struct{})}
 	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
 	go s.control()
 	return s, nil
@@ -204,6 +213,18 @@ func (s *Switch) AddWorker(spec WorkerSpec) (id int, err error) {
 			}
 		}
 	}
+	if len(s.egresses) > 0 {
+		if err := s.joinWorkers(); err != nil {
+			s.run(before)
+			s.end(w)
+			return 0, fmt.Errorf("let worker %d hand packets over: %w", w.id, err)
+		}
+		w.do(func() {
+			for _, e := range s.egresses {
+				w.egress.byPort[e.port] = e
+			}
+		})
+	}
 	return w.id, nil
 }
 
@@ -236,6 +257,7 @@ func (s *Switch) AddPort(spec PortSpec) error {
 }
 
 func (s *Switch) attach(spec PortSpec) error {
+	s.storms[spec.Index].Store(0)
 	for _, w := range s.workers {
 		w.do(func() { w.ctr.reset(spec.Index) })
 		if err := s.attachTx(w, spec); err != nil {
@@ -302,6 +324,13 @@ func (s *Switch) RemovePort(index uint32) error {
 	if !ok {
 		return fmt.Errorf("remove port %d: %w", index, ErrNoPort)
 	}
+	s.endShaping(slices.Collect(func(yield func(*egress) bool) {
+		for _, e := range s.egresses {
+			if e.port == index && !yield(e) {
+				return
+			}
+		}
+	}), true)
 	s.detach(index)
 	s.forgetPort(index)
 	if port.Uplink {
@@ -329,12 +358,27 @@ func (s *Switch) detach(index uint32) {
 			w.poller.ClearTx(index)
 		})
 	}
+	for _, w := range s.workers { // none gets any more of what came in by the port
+		w.do(func() { w.forgetIn(index) })
+	}
 }
 
-// Publish makes a snapshot the policy. Only the flows that it may decide otherwise decide again.
-func (s *Switch) Publish(next *policy.Snapshot) {
+// Publish makes a snapshot the policy. Only the flows that it may decide otherwise decide again. It fails, and changes
+// nothing, when there is no memory for a scheduler.
+func (s *Switch) Publish(next *policy.Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	shaping, err := s.planShaping(next)
+	if err != nil {
+		return err
+	}
+	s.endShaping(shaping.close, false)
+	s.store(next)
+	s.begin(shaping)
+	return nil
+}
+
+func (s *Switch) store(next *policy.Snapshot) {
 	prev := s.snap.Load()
 	delta := policy.Compare(prev, next)
 	s.snap.Store(next) // before any cell: see epochs
@@ -434,6 +478,7 @@ func (s *Switch) Close() {
 		return
 	}
 	s.closed = true
+	s.endShaping(s.egresses, true)
 	close(s.quit)
 	for _, w := range s.workers {
 		w.do(func() { w.stop = true })

@@ -136,6 +136,10 @@ func makeQueue(class, dest uint8) uint16 {
 	return uint16(class)&queueClassMask | uint16(dest&policy.MaxDestinations)<<queueDestShift
 }
 
+func queueClass(queue uint16) uint8 { return uint8(queue & queueClassMask) }
+
+func queueDest(queue uint16) uint8 { return uint8(queue >> queueDestShift) }
+
 // send stages a packet for an output; in is the port that it is charged to.
 func (w *worker) send(in, out uint32, p *packet.Packet) { w.sendQueue(in, out, 0, p) }
 

@@ -40,6 +40,7 @@ type worker struct {
 	queues  []*rxQueue // by ref; nil where one was removed
 	ctr     *counters
 	out     txStage
+	egress  *diversion // nil while no output has a scheduler
 	held    []heldPackets
 	events  eventRing
 	touched uint64 // keeps the touch loop from being optimised away
@@ -71,9 +72,10 @@ type worker struct {
 	shown    *published[stamped[LoopTotals]]
 	listed   atomic.Pointer[[]*rxQueue]
 
-	clock atomic.Int64 // now, as of the last timers or command
-	stop  bool
-	done  chan struct{}
+	clock  atomic.Int64 // now, as of the last timers or command
+	asleep atomic.Bool  // it may nap, and is to be woken when packets are handed to it
+	stop   bool
+	done   chan struct{}
 }
 
 // rxQueue is a receive queue on a worker's list, with the flows and actions that belong to it.
@@ -176,23 +178,41 @@ func (w *worker) loop() {
 		if w.now >= w.nextRun {
 			w.timers()
 		}
-		w.account(received, &spent)
+		scheduled := w.egress != nil && w.egress.active
+		if scheduled {
+			empty, quiet = 0, w.now
+		}
+		w.account(received, scheduled, &spent)
 		if w.pending.Load() {
 			w.flush()
 			w.runCommands()
 			empty = 0
 		}
 		if empty > spinPolls && w.idleSleep > 0 && w.out.n == 0 && w.slow.resting == 0 {
-			w.poller.Wait(min(max(time.Duration(w.now-quiet)/napShare, shortestNap), w.idleSleep))
+			w.nap(min(max(time.Duration(w.now-quiet)/napShare, shortestNap), w.idleSleep))
 		}
 	}
 	w.leave()
+}
+
+// nap sleeps until a device has packets, or for that long, unless packets that wait here are due earlier.
+func (w *worker) nap(d time.Duration) {
+	if w.egress != nil {
+		if d = w.doze(d); d == 0 {
+			return
+		}
+	}
+	w.poller.Wait(d)
+	w.asleep.Store(false)
 }
 
 // poll sends what the last iteration made, learns what became of it, and receives.
 func (w *worker) poll() {
 	if w.sample.on {
 		w.mark(nil, StageOther)
+	}
+	if w.egress != nil {
+		w.divert()
 	}
 	w.out.arrange(w.io)
 	w.poller.Poll()
@@ -231,18 +251,19 @@ func (w *worker) flush() {
 // interval is the time of a loop iteration, from the end of its poll to the end of the next one: a nap belongs to the
 // iteration that received nothing.
 type interval struct {
-	since    uint64 // time stamp
-	received bool
+	since uint64 // time stamp
+	busy  bool
 }
 
-func (w *worker) account(received uint32, last *interval) {
+// account tells busy from idle time: scheduled says that packets of a scheduler kept the worker busy.
+func (w *worker) account(received uint32, scheduled bool, last *interval) {
 	t := &w.totals
-	if spent := w.tsc - last.since; last.received {
+	if spent := w.tsc - last.since; last.busy {
 		t.BusyCycles += spent
 	} else if last.since != 0 {
 		t.IdleCycles += spent
 	}
-	*last = interval{w.tsc, received > 0}
+	*last = interval{w.tsc, received > 0 || scheduled}
 	t.Packets += uint64(received)
 	t.Iterations++
 	if received > 0 {
@@ -370,6 +391,11 @@ func (w *worker) timers() {
 	w.nextRun = w.now + int64(housekeeping)
 	w.clock.Store(w.now)
 	w.publishSome(publishQueues)
+	if w.egress != nil {
+		for _, e := range w.egress.owned {
+			e.answer()
+		}
+	}
 	budget := sweepSlots
 	for range len(w.queues) {
 		w.sweepQ = (w.sweepQ + 1) % len(w.queues)

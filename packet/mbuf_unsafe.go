@@ -137,3 +137,10 @@ func (p *Packet) Reset(headroom int) {
 	p.DataOff = uint16(headroom)
 	p.DataLen, p.PktLen, p.NbSegs, p.OlFlags, p.Next = 0, 0, 1, 0, nil
 }
+
+// NoteIn notes the port that a packet is charged to while it waits in a scheduler: in the field that DPDK has for the
+// queue of a scheduler (hash.sched.queue_id), which nothing reads from a packet on its way out.
+func (p *Packet) NoteIn(port uint32) { p.RSSHash = port }
+
+// In is the port that NoteIn noted.
+func (p *Packet) In() uint32 { return p.RSSHash }

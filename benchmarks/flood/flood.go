@@ -133,8 +133,7 @@ func (r *run) start() error {
 			return err
 		}
 	}
-	r.sw.Publish(snap)
-	return nil
+	return r.sw.Publish(snap)
 }
 
 // settle makes the flows of all queues known: each passes at least once, and is no miss.

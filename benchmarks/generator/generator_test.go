@@ -308,7 +308,7 @@ func (l *lab) realSwitch() {
 		require.NoError(l.t, sw.AddPort(dataplane.PortSpec{Index: uint32(i), Name: name, Uplink: name == traffic.Uplink,
 			Device: l.dut[name].Handle(), RxQueues: 1, TxQueues: 1}))
 	}
-	sw.Publish(snap)
+	require.NoError(l.t, sw.Publish(snap))
 }
 
 // A device without room is no loss: what it refuses is sent again, under the same numbers.

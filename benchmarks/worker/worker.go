@@ -117,8 +117,7 @@ func (r *run) start() error {
 			return err
 		}
 	}
-	r.sw.Publish(snap)
-	return nil
+	return r.sw.Publish(snap)
 }
 
 // settle waits until every flow is known: each was replayed three times, the next hops have answered, and a bridge has

@@ -1,0 +1,265 @@
+package dataplane
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+	"github.com/sluicenet/sluice/qos"
+)
+
+// Outputs with a scheduler. At the end of an iteration what goes to such an output is diverted: into the scheduler when this
+// worker owns it, else into the lane to the worker that does. The owner then sends what the scheduler lets go. With a
+// scheduler every packet goes to the owner, always, and only the owner may pass it by while nothing waits: workers that
+// sometimes went straight through would reorder flows.
+//
+// A packet that waits, in a lane or a scheduler, is charged as queued to the port that it came in by.
+
+// egress is an output with a scheduler. All but port and owner belongs to the owner's thread.
+type egress struct {
+	port    uint32
+	owner   *worker
+	sched   *qos.Scheduler
+	conf    *policy.SchedulerQoS
+	marks   [policy.TrafficClasses]bool // classes that mark
+	next    int64                       // before this time nothing can leave
+	waiting bool                        // it is in diversion.waiting
+
+	shown   atomic.Pointer[shape]  // what is in force, for others
+	request atomic.Pointer[report] // of somebody who wants to know
+}
+
+// diversion is what a worker knows of outputs with a scheduler; it has none while there are none.
+type diversion struct {
+	byPort  []*egress // nil: straight through
+	to      []*lane   // by worker, nil to itself
+	from    []*lane   // likewise
+	owned   []*egress // by this worker
+	waiting []*egress // of those, the ones that hold packets
+	turn    int       // of those, the one that is served first
+	active  bool      // packets were taken in or sent in this iteration
+}
+
+// sendBatch is the most that one scheduler sends in one iteration: as much as a worker receives, so that a backlog shrinks
+// whatever comes in.
+const sendBatch = packet.MaxRx
+
+// shortestDoze is the shortest time that a worker with a backlog sleeps for.
+const shortestDoze = 10 * time.Microsecond
+
+// divert takes the spans for outputs with a scheduler out of what this iteration sends, and puts in what schedulers let go.
+func (w *worker) divert() {
+	d, o := w.egress, &w.out
+	d.active = false
+	spans := o.spans
+	o.n, o.spans, o.mixed = 0, 0, false
+	for i := range spans {
+		s := o.span[i] // its place may be written again
+		pkts := w.io.Tx[s.first : s.first+s.count]
+		switch e := d.byPort[s.out]; {
+		case e == nil:
+			o.keep(w.io, &s)
+		case e.owner != w:
+			w.handOver(d.to[e.owner.id], &s, pkts)
+		case e.passes(w.now, s.in, s.queue, pkts):
+			o.keep(w.io, &s)
+		default:
+			w.enqueue(e, s.in, s.queue, pkts)
+		}
+	}
+	for _, l := range d.to {
+		if l != nil && l.show() && l.reader.asleep.Load() {
+			l.reader.poller.Wake()
+		}
+	}
+	w.takeHanded()
+	w.serve()
+}
+
+// keep puts a span back, closing up to what was kept before.
+func (o *txStage) keep(io *packet.IO, s *span) {
+	at := uint32(o.n)
+	if s.first != at {
+		copy(io.Tx[at:], io.Tx[s.first:s.first+s.count])
+		copy(o.size[at:], o.size[s.first:s.first+s.count])
+		s.first = at
+	}
+	o.mixed = o.mixed || o.spans > 0 && o.span[o.spans-1].out != s.out
+	o.span[o.spans] = *s
+	o.spans++
+	o.n += int(s.count)
+}
+
+// handOver gives a span to the worker that owns its output.
+func (w *worker) handOver(l *lane, s *span, pkts []*packet.Packet) {
+	taken := l.put(s.in, s.out, s.queue, pkts)
+	w.ctr.of(s.in).queued += uint64(taken)
+	for _, p := range pkts[taken:] {
+		w.discard(s.in, p, ReasonHandOverFull)
+	}
+}
+
+// passes reports that packets need not wait: nothing does, and all limits have room.
+func (e *egress) passes(now int64, in uint32, queue uint16, pkts []*packet.Packet) bool {
+	if e.waiting {
+		return false
+	}
+	bytes := uint32(0)
+	for _, p := range pkts {
+		bytes += qos.WireBytes(p)
+	}
+	return e.sched.Pass(now, queueClass(queue), e.conf.Leaf(in, queueDest(queue)), uint32(len(pkts)), bytes)
+}
+
+// enqueue gives packets to the scheduler, marks those that come into a long queue, and drops what it does not accept.
+func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Packet) {
+	class, leaf := queueClass(queue), e.conf.Leaf(in, queueDest(queue))
+	if e.marks[class] {
+		e.mark(class, leaf, pkts)
+	}
+	for _, p := range pkts {
+		p.NoteIn(in)
+	}
+	accepted := e.sched.Enqueue(w.now, class, leaf, pkts)
+	w.ctr.of(in).queued += uint64(accepted)
+	for _, p := range pkts[accepted:] {
+		w.discard(in, p, ReasonQueueFull)
+	}
+	if e.next = 0; accepted > 0 && !e.waiting {
+		e.waiting = true
+		w.egress.waiting = append(w.egress.waiting, e)
+	}
+}
+
+func (e *egress) mark(class uint8, leaf uint32, pkts []*packet.Packet) {
+	marked := uint32(0)
+	for _, p := range pkts {
+		if e.sched.Mark(class, leaf) && packet.MarkCE(p) {
+			marked++
+		}
+	}
+	if marked > 0 {
+		e.sched.Marked(class, leaf, marked)
+	}
+}
+
+// takeHanded takes in what other workers handed over, as far as an iteration can drop it.
+func (w *worker) takeHanded() {
+	d := w.egress
+	for _, l := range d.from {
+		if l == nil || l.empty() {
+			continue
+		}
+		d.active = true
+		ready := l.ready.Load()
+		for row, pkts := l.peek(ready); row != nil; row, pkts = l.peek(ready) {
+			if int(w.io.NumFree)+len(pkts) > packet.MaxFree {
+				break
+			}
+			w.takeRow(d, row, pkts)
+			l.next(row)
+		}
+		l.done()
+	}
+}
+
+func (w *worker) takeRow(d *diversion, row *handed, pkts []*packet.Packet) {
+	o := &w.out
+	w.ctr.of(row.in).queued -= uint64(len(pkts))
+	e := d.byPort[row.out]
+	if e == nil || e.owner != w {
+		for _, p := range pkts {
+			w.discard(row.in, p, ReasonPortGone)
+		}
+		return
+	}
+	if o.n+len(pkts) <= packet.MaxTx && e.passes(w.now, row.in, row.queue, pkts) {
+		for _, p := range pkts {
+			w.io.Tx[o.n] = p
+			o.add(row.in, row.out, p.PktLen)
+		}
+		return
+	}
+	w.enqueue(e, row.in, row.queue, pkts)
+}
+
+// add makes the packet at the end of IO.Tx part of what is sent.
+func (o *txStage) add(in, out, size uint32) {
+	n := o.n
+	o.size[n] = size
+	o.n = n + 1
+	if o.spans > 0 {
+		if s := &o.span[o.spans-1]; s.in == in && s.out == out {
+			s.count++
+			s.bytes += uint64(size)
+			return
+		}
+	}
+	o.open(in, out, 0, n)
+}
+
+// serve sends what the schedulers of this worker let go by now.
+func (w *worker) serve() {
+	d := w.egress
+	if len(d.waiting) == 0 {
+		return
+	}
+	d.turn++
+	kept := 0
+	for i := range d.waiting {
+		e := d.waiting[(d.turn+i)%len(d.waiting)]
+		if e.next <= w.now {
+			w.serveOne(d, e)
+		}
+	}
+	for _, e := range d.waiting {
+		if e.waiting {
+			d.waiting[kept] = e
+			kept++
+		}
+	}
+	clear(d.waiting[kept:])
+	d.waiting = d.waiting[:kept]
+}
+
+func (w *worker) serveOne(d *diversion, e *egress) {
+	o := &w.out
+	room := w.io.Tx[o.n:min(o.n+sendBatch, packet.MaxTx)]
+	n := e.sched.Dequeue(w.now, room, nil)
+	for _, p := range room[:n] {
+		in := p.In()
+		w.ctr.of(in).queued--
+		o.add(in, e.port, p.PktLen)
+	}
+	d.active = d.active || n > 0
+	e.waiting = e.sched.Packets() > 0
+	if n < len(room) {
+		e.next = e.sched.Next(w.now)
+	}
+}
+
+// doze shortens a nap so that no packet waits for longer than its scheduler makes it, and announces it to those that hand
+// packets over: the worker says that it sleeps before it looks at its lanes for the last time, so that one of both sees the
+// other. 0 says that there is no time for a nap.
+func (w *worker) doze(nap time.Duration) time.Duration {
+	d := w.egress
+	next := int64(math.MaxInt64)
+	for _, e := range d.waiting {
+		next = min(next, e.next)
+	}
+	if next < math.MaxInt64 {
+		if nap = min(nap, time.Duration(next-w.now)); nap < shortestDoze {
+			return 0
+		}
+	}
+	w.asleep.Store(true)
+	for _, l := range d.from {
+		if l != nil && !l.empty() {
+			w.asleep.Store(false)
+			return 0
+		}
+	}
+	return nap
+}

@@ -1,0 +1,222 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/internal/frames"
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// scheduled gives an output a scheduler of one class and one queue, at a rate; 0 takes all schedulers away.
+func (r *rig) scheduled(port string, bytesPerSec uint64) {
+	r.t.Helper()
+	r.scheduledBurst(port, bytesPerSec, 0)
+}
+
+func (r *rig) scheduledBurst(port string, bytesPerSec, burst uint64) {
+	r.t.Helper()
+	snap := *r.snap
+	snap.QoS = nil
+	if bytesPerSec != 0 {
+		one := policy.SchedulerQoS{Port: r.index.byName[port], RateBytesPerSec: bytesPerSec, BurstBytes: burst,
+			Leaves: []policy.LeafQoS{{Port: policy.NoIndex, Group: -1, Parent: -1, Weight: 1}}}
+		one.Classes[0] = policy.ClassQoS{Name: "default", Weight: 100, QueueBytes: 1 << 20}
+		snap.QoS = &policy.QoS{Schedulers: []policy.SchedulerQoS{one}}
+	}
+	require.NoError(r.t, r.sw.Publish(&snap))
+	r.snap = &snap
+}
+
+// queued is what waits, over all ports.
+func (r *rig) queued() (n uint64) {
+	r.sw.Quiesce()
+	for name := range r.devs {
+		n += r.counters(name).Queued
+	}
+	return n
+}
+
+// A backlog leaves as the link lets it, and every packet of it is charged as queued until then.
+func TestSchedulerKeepsTheRate(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	r.scheduled("up0", 1_000_000) // 1 MB/s: a packet of 1,000 wire bytes takes a millisecond
+	r.net.AdvanceTSC(time.Second)
+	r.idle()
+	r.devs["up0"].Sent()
+	frame := frames.Build(frames.Ether(redVM1, redFar), frames.IPv4("10.0.0.5", "10.0.0.7"), frames.UDP(7, 2), frames.Payload(1000-24-42-42))
+	const total = 600
+	for range total {
+		r.inject("red-vm1", frame)
+	}
+	r.idle()
+	burst := len(r.devs["up0"].Sent())
+	require.Less(t, burst, total)
+	require.EqualValues(t, total-burst, r.queued())
+	r.balanced()
+	sent := burst
+	for range 10 {
+		r.net.AdvanceTSC(10 * time.Millisecond)
+		r.idle()
+		n := len(r.devs["up0"].Sent())
+		require.InDelta(t, 10, n, 1)
+		sent += n
+		require.EqualValues(t, total-sent, r.queued())
+		r.balanced()
+	}
+	r.net.AdvanceTSC(10 * time.Second) // the owner stood still
+	r.idle()
+	n := len(r.devs["up0"].Sent())
+	require.LessOrEqual(t, n, burst+1, "a stall releases no more than a pause does")
+	for r.queued() > 0 {
+		r.net.AdvanceTSC(50 * time.Millisecond)
+		r.idle()
+		n += len(r.devs["up0"].Sent())
+		r.balanced()
+	}
+	require.Equal(t, total, sent+n)
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	r.scheduled("up0", 1_000)
+	r.net.AdvanceTSC(time.Second)
+	frame := frames.Build(frames.Ether(redVM1, redFar), frames.IPv4("10.0.0.5", "10.0.0.7"), frames.UDP(7, 2), frames.Payload(1400))
+	for range 1000 {
+		r.inject("red-vm1", frame)
+	}
+	r.idle()
+	c := r.counters("red-vm1")
+	require.Positive(t, c.Drops[ReasonQueueFull])
+	require.Positive(t, c.Queued)
+	r.balanced()
+}
+
+// A port that goes takes what it sent, and what was meant for it, along.
+func TestRemovedPortLeavesNothingQueued(t *testing.T) {
+	for _, gone := range []string{"red-vm1", "up0"} {
+		r := newRig(t, 2)
+		r.resolve()
+		r.scheduledBurst("up0", 1_000, 2_000)
+		r.net.AdvanceTSC(time.Second)
+		for i := range 100 {
+			r.inject("red-vm1", numbered(i))
+			r.inject("red-vm2", toFarFrom(redVM2, "10.0.0.6", i))
+		}
+		r.idle()
+		before := r.queued()
+		require.Positive(t, before)
+		r.remove(gone)
+		if gone == "up0" {
+			require.Zero(t, r.queued())
+			require.Positive(t, r.counters("red-vm1").Drops[ReasonPortGone])
+		} else {
+			require.Positive(t, r.queued(), "what others sent stays")
+			require.Less(t, r.queued(), before)
+		}
+		r.balanced()
+	}
+}
+
+func toFarFrom(mac, ip string, n int) []byte {
+	return frames.Build(frames.Ether(mac, redFar), frames.IPv4(ip, "10.0.0.7", frames.ID(uint16(n))), frames.UDP(7, 2), frames.Payload(30))
+}
+
+// sequence feeds a port with numbered packets of one flow without end; what check returns looks at those sent by up0 since
+// the last call, and counts them.
+func (r *rig) sequence(port, mac, ip string) (check func(sent [][]byte) int) {
+	frame := toFarFrom(mac, ip, 0)
+	next := uint32(0)
+	r.devs[port].SetSource(0, func(p *packet.Packet) bool {
+		if !p.Append(len(frame)) {
+			return false
+		}
+		data := p.Data()
+		copy(data, frame)
+		binary.BigEndian.PutUint32(data[14+20+8:], next)
+		next++
+		return true
+	})
+	src := packet.MAC{}
+	copy(src[:], frame[6:12])
+	last := -1
+	return func(sent [][]byte) (n int) {
+		for _, f := range sent {
+			if len(f) < 42+54 || packet.MAC(f[42+6:]) != src {
+				continue
+			}
+			number := int(binary.BigEndian.Uint32(f[42+14+20+8:]))
+			require.Greater(r.t, number, last, "%s", port)
+			last = number
+			n++
+		}
+		return n
+	}
+}
+
+// Two workers feed one uplink while its scheduler comes, changes and goes under load: no flow loses its order.
+func TestOrderWhileSchedulersComeAndGo(t *testing.T) {
+	r := newRig(t, 2)
+	r.resolve()
+	one, two := r.sequence("red-vm1", redVM1, "10.0.0.5"), r.sequence("red-vm2", redVM2, "10.0.0.6")
+	require.NotSame(t, r.pollerOf("red-vm1"), r.pollerOf("red-vm2"), "each on its own worker")
+	seen := [2]int{}
+	check := func() {
+		sent := r.devs["up0"].Sent()
+		seen[0] += one(sent)
+		seen[1] += two(sent)
+	}
+	for round := range 12 {
+		switch round % 4 {
+		case 0:
+			r.scheduled("up0", 20_000_000)
+		case 1:
+			r.scheduled("up0", 100e9)
+		case 2:
+			r.scheduled("up0", 40_000_000)
+		case 3:
+			r.scheduled("up0", 0)
+		}
+		for range 3 {
+			r.net.WaitFor(time.Millisecond, func() bool { return false })
+			check()
+		}
+	}
+	r.devs["red-vm1"].SetSource(0, nil)
+	r.devs["red-vm2"].SetSource(0, nil)
+	r.scheduled("up0", 0)
+	r.idle()
+	check()
+	require.Greater(t, seen[0], 500)
+	require.Greater(t, seen[1], 500)
+	require.Nil(t, r.sw.workers[0].egress, "nothing is left of it")
+	r.balanced()
+}
+
+// Neither the owner of a scheduler, with a backlog or without, nor a worker that hands over to it allocates.
+func TestSchedulingDoesNotAllocate(t *testing.T) {
+	for name, rate := range map[string]uint64{"backlog": 1_000_000, "straight through": 100e9} {
+		for _, port := range []string{"red-vm1", "red-vm2"} {
+			t.Run(name+" from "+port, func(t *testing.T) {
+				r := newRig(t, 2)
+				r.resolve()
+				r.scheduled("up0", rate)
+				mac, ip := redVM1, "10.0.0.5"
+				if port == "red-vm2" {
+					mac, ip = redVM2, "10.0.0.6"
+				}
+				require.Zero(t, r.allocations(port, [][]byte{toFarFrom(mac, ip, 1)}))
+				require.Greater(t, r.counters(port).RxPackets, uint64(1000))
+				r.net.AdvanceTSC(time.Minute)
+				r.scheduled("up0", 0)
+				r.balanced()
+			})
+		}
+	}
+}

@@ -1,0 +1,409 @@
+package dataplane
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
+	"github.com/sluicenet/sluice/qos"
+)
+
+// The control side of schedulers: which outputs have one, who owns it, how it comes, changes and goes while packets flow.
+//
+// It comes after flows have learned their classes, and each worker begins to hand over between two iterations, when what it
+// sent before has been accepted by the device. It goes before flows forget their classes, while all workers stand still and
+// the owner sends what waits. So no packet overtakes another of its flow.
+
+// What schedulers hold at most, packets: the pool has buffers for it.
+const (
+	QueuedPerUplink = 8192 // at least, and so many more for each
+	QueuedPerLeaf   = 32   // leaf.
+	QueuedPerVport  = 256  // towards a VM whose inbound rate is limited
+	LaneSize        = laneSize
+)
+
+// QueuedFor is how many packets the scheduler of an uplink with so many leaves holds at most.
+func QueuedFor(leaves int) int { return max(QueuedPerUplink, leaves*QueuedPerLeaf) }
+
+// shape is a scheduler that is wanted.
+type shape struct {
+	port uint32
+	conf *policy.SchedulerQoS
+	sum  *qos.Config
+}
+
+// shapes lists the schedulers that a snapshot asks for, of ports that are there.
+func (s *Switch) shapes(snap *policy.Snapshot) (all []shape) {
+	if snap.QoS == nil {
+		return nil
+	}
+	for i := range snap.QoS.Schedulers {
+		u := &snap.QoS.Schedulers[i]
+		if port, ok := s.ports[u.Port]; ok {
+			all = append(all, shape{u.Port, u, schedulerConfig(u, &port)})
+		}
+	}
+	return all
+}
+
+// schedulerConfig says in the scheduler's words what policy wants of a port. A sender with destination classes becomes a
+// group of its leaves, which keep their numbers.
+func schedulerConfig(u *policy.SchedulerQoS, port *PortSpec) *qos.Config {
+	c := &qos.Config{RateBytesPerSec: u.RateBytesPerSec, BurstBytes: u.BurstBytes, Packets: QueuedPerVport}
+	if port.Uplink {
+		c.Packets = QueuedFor(len(u.Leaves))
+		if c.RateBytesPerSec == 0 {
+			c.RateBytesPerSec = port.LinkBytesPerSec
+		}
+	}
+	for i := range u.Classes {
+		k := &u.Classes[i]
+		c.Classes[i] = qos.Class{Strict: k.Strict, Weight: k.Weight, MaxBytesPerSec: k.MaxBytesPerSec, QueueBytes: k.QueueBytes,
+			MarkBytes: k.MarkBytes, MarkFullBytes: k.MarkFullBytes}
+	}
+	for i := range u.Groups {
+		g := &u.Groups[i]
+		c.Groups = append(c.Groups, qos.Group{Key: groupKey(g.Key), Parent: qos.NoGroup, MinBytesPerSec: g.MinBytesPerSec,
+			MaxBytesPerSec: g.MaxBytesPerSec, BurstBytes: g.BurstBytes, Weight: g.Weight})
+	}
+	family := map[int32]int32{} // leaf with destinations: its group
+	for i := range u.Leaves {
+		if parent := u.Leaves[i].Parent; parent >= 0 && family[parent] == 0 {
+			l := &u.Leaves[parent]
+			c.Groups = append(c.Groups, qos.Group{Key: familyKey(l.Key), Parent: l.Group, MinBytesPerSec: l.MinBytesPerSec,
+				MaxBytesPerSec: l.MaxBytesPerSec, BurstBytes: l.BurstBytes, Weight: l.Weight})
+			family[parent] = int32(len(c.Groups)) // counted from 1
+		}
+	}
+	for i := range u.Leaves {
+		l := &u.Leaves[i]
+		leaf := qos.Leaf{Key: l.Key, Group: l.Group, MinBytesPerSec: l.MinBytesPerSec, MaxBytesPerSec: l.MaxBytesPerSec,
+			BurstBytes: l.BurstBytes, Weight: l.Weight}
+		if g := family[int32(i)]; g != 0 {
+			leaf = qos.Leaf{Key: l.Key, Group: g - 1} // the group has the rates
+		} else if l.Parent >= 0 {
+			leaf.Group = family[l.Parent] - 1
+		}
+		c.Leaves = append(c.Leaves, leaf)
+	}
+	return c
+}
+
+// Keys of groups: those of policy, and those that stand for a vport with destinations.
+func groupKey(k uint64) uint64  { return k << 1 }
+func familyKey(k uint64) uint64 { return k<<1 | 1 }
+
+// shaping is a step from the schedulers that run to those that are wanted, with all memory that it needs.
+type shaping struct {
+	close  []*egress
+	open   []*egress
+	change []reshape
+}
+
+type reshape struct {
+	e    *egress
+	to   shape
+	plan *qos.Plan
+}
+
+// planShaping prepares a step. Nothing has changed when it fails.
+func (s *Switch) planShaping(snap *policy.Snapshot) (*shaping, error) {
+	wanted := s.shapes(snap)
+	p := &shaping{}
+	err := error(nil)
+	for _, w := range wanted {
+		i := slices.IndexFunc(s.egresses, func(e *egress) bool { return e.port == w.port })
+		if i < 0 {
+			var e *egress
+			if e, err = s.newEgress(w, len(p.open)); err == nil {
+				p.open = append(p.open, e)
+			}
+		} else if e := s.egresses[i]; !e.shown.Load().conf.Equal(w.conf) {
+			var plan *qos.Plan
+			if plan, err = e.sched.Compile(w.sum); err == nil {
+				p.change = append(p.change, reshape{e, w, plan})
+			}
+		}
+		if err != nil {
+			p.abandon()
+			return nil, fmt.Errorf("quality of service of port %s: %w", s.ports[w.port].Name, err)
+		}
+	}
+	for _, e := range s.egresses {
+		if !slices.ContainsFunc(wanted, func(w shape) bool { return w.port == e.port }) {
+			p.close = append(p.close, e)
+		}
+	}
+	return p, nil
+}
+
+// abandon gives back the memory of a step that is not taken.
+func (p *shaping) abandon() {
+	for _, e := range p.open {
+		e.sched.Close()
+	}
+	for _, c := range p.change {
+		c.plan.Close()
+	}
+}
+
+// newEgress makes a scheduler; its owner is the worker with the fewest. more are about to be opened besides.
+func (s *Switch) newEgress(w shape, more int) (*egress, error) {
+	sched, err := qos.New(w.sum)
+	if err != nil {
+		return nil, err
+	}
+	e := &egress{port: w.port, sched: sched, owner: s.workers[(len(s.egresses)+more)%len(s.workers)]}
+	e.set(w)
+	return e, nil
+}
+
+func (e *egress) set(w shape) {
+	e.conf = w.conf
+	for i := range e.marks {
+		e.marks[i] = w.conf.Classes[i].MarkBytes != 0
+	}
+	e.shown.Store(&w)
+}
+
+// begin lets the workers use new schedulers, and changes others. Flows know their classes already.
+func (s *Switch) begin(p *shaping) {
+	for _, c := range p.change {
+		c.e.owner.do(func() {
+			if err := c.e.sched.Install(c.e.owner.now, c.plan); err == nil { // no other plan was installed since it was made
+				c.e.set(c.to)
+			}
+			c.e.next = 0
+		})
+	}
+	if len(p.open) == 0 {
+		return
+	}
+	if err := s.joinWorkers(); err != nil {
+		s.cfg.Log.Error("quality of service is not in force", "error", err)
+		for _, e := range p.open {
+			e.sched.Close()
+		}
+		return
+	}
+	for _, e := range p.open {
+		e.owner.do(func() { // before anybody hands over
+			d := e.owner.egress
+			d.byPort[e.port], d.owned = e, append(d.owned, e)
+		})
+		for _, w := range s.workers {
+			w.do(func() { w.egress.byPort[e.port] = e })
+		}
+	}
+	s.listEgresses(append(slices.Clone(s.egresses), p.open...))
+}
+
+// joinWorkers gives each worker a lane to each other one. Lanes stay.
+func (s *Switch) joinWorkers() error {
+	n := len(s.workers)
+	lanes := make([][]*lane, n) // by writer, reader
+	for from, w := range s.workers {
+		lanes[from] = make([]*lane, n)
+		if w.egress != nil {
+			copy(lanes[from], w.egress.to)
+		}
+		for to, reader := range s.workers {
+			if to == from || lanes[from][to] != nil {
+				continue
+			}
+			l, err := newLane(reader)
+			if err != nil {
+				return err
+			}
+			lanes[from][to] = l
+			s.lanes = append(s.lanes, l)
+		}
+	}
+	for id, w := range s.workers {
+		d := &diversion{to: lanes[id], from: make([]*lane, n)}
+		for from := range n {
+			d.from[from] = lanes[from][id]
+		}
+		w.do(func() {
+			if w.egress != nil {
+				d.byPort, d.owned, d.waiting = w.egress.byPort, w.egress.owned, w.egress.waiting
+			} else {
+				d.byPort = make([]*egress, s.cfg.MaxPorts)
+			}
+			w.egress = d
+		})
+	}
+	return nil
+}
+
+// endShaping takes schedulers away. What waits in them is sent, or dropped with an output that goes.
+func (s *Switch) endShaping(gone []*egress, drop bool) {
+	if len(gone) == 0 {
+		return
+	}
+	for _, e := range gone {
+		if !drop {
+			s.drain(e)
+		}
+		s.standStill(e.owner, func(w *worker) { w.egress.byPort[e.port] = nil }, func() {
+			e.owner.takeAll()
+			e.owner.flushEgress(e, drop)
+			d := e.owner.egress
+			e.forsake()
+			d.byPort[e.port] = nil
+			d.owned = slices.DeleteFunc(d.owned, func(other *egress) bool { return other == e })
+		})
+		e.sched.Close()
+	}
+	s.listEgresses(slices.DeleteFunc(slices.Clone(s.egresses), func(e *egress) bool { return slices.Contains(gone, e) }))
+	if len(s.egresses) == 0 {
+		for _, w := range s.workers {
+			w.do(func() { w.egress = nil })
+		}
+		for _, l := range s.lanes {
+			l.free()
+		}
+		s.lanes = nil
+	}
+}
+
+// drainTime is how long a scheduler that is to go may take to send what waits at the pace of the link; what is left then is
+// sent at once, and the device may not accept all of it.
+const drainTime = 100 * time.Millisecond
+
+// drain lifts all limits but the link's, and waits until next to nothing is left.
+func (s *Switch) drain(e *egress) {
+	sum := *e.shown.Load().sum
+	sum.Groups, sum.Leaves = slices.Clone(sum.Groups), slices.Clone(sum.Leaves)
+	for i := range sum.Classes {
+		sum.Classes[i].MaxBytesPerSec = 0
+	}
+	for i := range sum.Groups {
+		sum.Groups[i].MaxBytesPerSec = 0
+	}
+	for i := range sum.Leaves {
+		sum.Leaves[i].MaxBytesPerSec = 0
+	}
+	plan, err := e.sched.Compile(&sum)
+	if err != nil {
+		return // without memory for it, what waits is sent at once
+	}
+	for end, left := time.Now().Add(drainTime), packet.MaxRx+1; left > packet.MaxRx && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		e.owner.do(func() {
+			if plan != nil {
+				if e.sched.Install(e.owner.now, plan) != nil {
+					plan.Close()
+				}
+				plan = nil
+			}
+			e.next = 0
+			left = e.sched.Packets()
+		})
+	}
+}
+
+// standStill runs each on all workers, then f on one while the others stand still, with nothing on its way but in lanes.
+func (s *Switch) standStill(owner *worker, each func(*worker), f func()) {
+	release := make(chan struct{})
+	var others []chan struct{}
+	for _, w := range s.workers {
+		if w == owner {
+			continue
+		}
+		stands, done := make(chan struct{}), make(chan struct{})
+		others = append(others, done)
+		go func() {
+			defer close(done)
+			w.do(func() {
+				each(w)
+				close(stands)
+				<-release
+			})
+		}()
+		<-stands
+	}
+	owner.do(f)
+	close(release)
+	for _, done := range others {
+		<-done
+	}
+}
+
+func (s *Switch) listEgresses(list []*egress) {
+	s.readMu.Lock()
+	defer s.readMu.Unlock()
+	s.egresses = list
+}
+
+// The following run on the owner's thread between two iterations, when nothing is staged.
+
+// takeAll takes in everything that was handed over until now.
+func (w *worker) takeAll() {
+	for _, l := range w.egress.from {
+		if l == nil {
+			continue
+		}
+		for ready := l.ready.Load(); int32(ready-l.rowsOut) > 0; {
+			w.takeHanded()
+			w.sendStaged()
+		}
+	}
+}
+
+// sendStaged sends what is staged, and frees what is to be freed, whatever else waits in schedulers.
+func (w *worker) sendStaged() {
+	w.io.RxBudget = 0
+	w.out.arrange(w.io)
+	w.poller.Poll()
+	w.settle()
+	w.io.RxBudget = packet.MaxRx
+}
+
+// flushEgress empties a scheduler.
+func (w *worker) flushEgress(e *egress, drop bool) {
+	for {
+		room := w.io.Tx[:sendBatch]
+		n := e.sched.Flush(room)
+		if n == 0 {
+			break
+		}
+		for i, p := range room[:n] {
+			in := p.In()
+			w.ctr.of(in).queued--
+			if drop {
+				w.io.Tx[i] = nil
+				w.discard(in, p, ReasonPortGone)
+			} else {
+				w.out.add(in, e.port, p.PktLen)
+			}
+		}
+		w.sendStaged()
+	}
+	e.waiting = false
+	itself := func(other *egress) bool { return other == e }
+	w.egress.waiting = slices.DeleteFunc(w.egress.waiting, itself)
+}
+
+// forgetIn drops what waits and came in by a port that goes.
+func (w *worker) forgetIn(port uint32) {
+	if w.egress == nil {
+		return
+	}
+	w.takeAll()
+	for _, e := range w.egress.waiting {
+		for {
+			room := w.io.Tx[:sendBatch]
+			n := e.sched.Remove(func(p *packet.Packet) bool { return p.In() == port }, room)
+			if n == 0 {
+				break
+			}
+			for _, p := range room[:n] {
+				w.ctr.of(port).queued--
+				w.discard(port, p, ReasonPortGone)
+			}
+			w.sendStaged()
+		}
+	}
+}
