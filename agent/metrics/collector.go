@@ -45,7 +45,7 @@ var (
 	portSent          = counter("sluice_port_sent_packets_total", "Packets of this port that an output device accepted.", "port", "kind")
 	portConsumed      = counter("sluice_port_consumed_packets_total", "Packets of this port that were for the switch itself.", "port", "kind")
 	portDropped       = counter("sluice_port_dropped_packets_total", "Packets of this port that were not delivered, by reason.", "port", "kind", "reason")
-	portQueued        = gauge("sluice_port_queued_packets", "Packets of this port that wait for a next hop now.", "port", "kind")
+	portQueued        = gauge("sluice_port_queued_packets", "Packets of this port that wait for a next hop, or for a scheduler, now.", "port", "kind")
 	portDelivered     = counter("sluice_port_delivered_packets_total", "Packets that the port's device accepted, whoever sent them.", "port", "kind")
 	portDeliveredB    = counter("sluice_port_delivered_bytes_total", "Bytes that the port's device accepted, whoever sent them.", "port", "kind")
 )
@@ -89,6 +89,18 @@ var (
 	queueExpired     = counter("sluice_queue_flows_expired_total", "Flows that were forgotten because they saw no packet.", "port", "queue", "worker")
 	queueRefused     = counter("sluice_queue_flows_refused_total", "Flows that found no place; their packets are decided one by one.", "port", "queue", "worker")
 	queueStage       = counter("sluice_queue_stage_cycles_total", "Cycles of the time stamp counter spent in a stage, estimated from the bursts that were measured.", "port", "queue", "worker", "stage")
+)
+
+// Schedulers of outputs with quality of service: queues that ever had a packet. Bytes are those on the wire. The vport is
+// empty for the default flow, the destination for all that goes to no destination class.
+var (
+	qosRate     = gauge("sluice_qos_rate_bytes_per_second", "Rate of the output: of the link, or a VM's inbound maximum; absent when it is not known.", "port")
+	qosSent     = counter("sluice_qos_sent_packets_total", "Packets that left a queue for the device.", "port", "tc", "vport", "destination")
+	qosSentB    = counter("sluice_qos_sent_bytes_total", "Bytes on the wire that left a queue for the device.", "port", "tc", "vport", "destination")
+	qosWaiting  = gauge("sluice_qos_queued_packets", "Packets that wait in a queue now.", "port", "tc", "vport", "destination")
+	qosWaitingB = gauge("sluice_qos_queued_bytes", "Bytes on the wire that wait in a queue now.", "port", "tc", "vport", "destination")
+	qosDropped  = counter("sluice_qos_dropped_packets_total", "Packets dropped because the queue was full.", "port", "tc", "vport", "destination")
+	qosMarked   = counter("sluice_qos_marked_packets_total", "Packets marked with congestion experienced.", "port", "tc", "vport", "destination")
 )
 
 // The switch's knowledge, the configuration and the program.
@@ -171,6 +183,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		o.put(ports, float64(n), kind)
 	}
 	collectWorkers(o, r, c.agent.Switch().Workers())
+	for _, st := range c.agent.Switch().Schedulers() {
+		collectScheduler(o, r, &st)
+	}
 	c.collectKnowledge(o, r)
 }
 
@@ -250,6 +265,27 @@ func collectQueue(o out, q *dataplane.QueueStatus, port, queue, worker string) {
 		if stage.OfQueue() {
 			o.count(queueStage, q.Sample.Cycles[stage], port, queue, worker, stage.String())
 		}
+	}
+}
+
+func collectScheduler(o out, r *agent.Running, st *dataplane.SchedulerStatus) {
+	name := r.PortName(st.Port)
+	if name == "" || st.Err != nil {
+		return
+	}
+	if st.BytesPerSec != 0 {
+		o.count(qosRate, st.BytesPerSec, name)
+	}
+	for i := range st.Queues {
+		q := &st.Queues[i]
+		leaf := &st.Config.Leaves[q.Leaf]
+		labels := []string{name, strconv.Itoa(int(q.Class)), r.PortName(leaf.Port), leaf.Name}
+		o.count(qosSent, q.SentPackets, labels...)
+		o.count(qosSentB, q.SentBytes, labels...)
+		o.count(qosWaiting, q.Packets, labels...)
+		o.count(qosWaitingB, q.Bytes, labels...)
+		o.count(qosDropped, q.RefusedPackets, labels...)
+		o.count(qosMarked, q.Marked, labels...)
 	}
 }
 

@@ -177,6 +177,27 @@ func (d *daemon) ListDrops(context.Context, *sluicev1.ListDropsRequest) (*sluice
 	}}, nil
 }
 
+func (d *daemon) ListSchedulers(_ context.Context, q *sluicev1.ListSchedulersRequest) (*sluicev1.ListSchedulersResponse, error) {
+	n := d.tick()
+	if q.GetPort() == "nosuch" {
+		return nil, connect.NewError(connect.CodeNotFound, errors.New("no port nosuch with quality of service on this host"))
+	}
+	return &sluicev1.ListSchedulersResponse{SampledNs: n * second, Schedulers: []*sluicev1.Scheduler{
+		{Port: "up0", PortKind: "uplink", Worker: 1, RateBytesPerSec: 1_250_000_000, WaitingPackets: 12, SampledNs: n * second,
+			Classes: []*sluicev1.TrafficClass{{Tc: 0, Name: "default", SharePercent: 70, MarkBytes: 100_000, MarkFullBytes: 300_000}, {Tc: 3, Name: "storage", SharePercent: 30, MaxBytesPerSec: 125_000_000},
+				{Tc: 7, Name: "voice", Strict: true}},
+			Groups: []*sluicev1.SchedulerGroup{{Name: "red", MinBytesPerSec: 250_000_000}},
+			Leaves: []*sluicev1.SchedulerLeaf{
+				{Weight: 1, Queues: []*sluicev1.SchedulerQueue{{Tc: 0, SentPackets: n * 100, SentBytes: n * 100_000}}},
+				{Vport: "red-vm1", Group: "red", MinBytesPerSec: 125_000_000, MaxBytesPerSec: 250_000_000, Queues: []*sluicev1.SchedulerQueue{
+					{Tc: 0, WaitingPackets: 12, WaitingBytes: 18_456, SentPackets: n * 2000, SentBytes: n * 3_000_000, DroppedPackets: n * 5, MarkedPackets: n * 40},
+					{Tc: 3, SentPackets: n * 600, SentBytes: n * 900_000}}},
+				{Vport: "red-vm1", Destination: "internet", MaxBytesPerSec: 12_500_000},
+			}},
+		{Port: "red-vm1", PortKind: "vport", RateBytesPerSec: 62_500_000, Error: "worker 0: the worker does not answer"},
+	}}, nil
+}
+
 func (d *daemon) NextHop(_ context.Context, q *sluicev1.NextHopRequest) (*sluicev1.NextHopResponse, error) {
 	if q.GetTarget() == "10.9.9.9" {
 		return &sluicev1.NextHopResponse{Verdict: "drop", Reason: "no-route", ReasonExplanation: "No subnet or route of the network has the target.",

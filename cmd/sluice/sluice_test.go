@@ -92,6 +92,8 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		"nexthop":       {[]string{"nexthop", "--vsid", "6001", "--from", "10.0.0.5", "--to", "10.0.0.7"}, 0, []string{" 1. 10.0.0.7 is in subnet red-web", "verdict           nvgre", "172.16.1.2 at 02:00:00:00:00:02"}, "uplink", "up0"},
 		"nexthop drop":  {[]string{"nexthop", "--subnet", "red-web", "--from", "10.0.0.5", "--to", "10.9.9.9"}, 1, []string{"verdict  drop", "no-route: No subnet or route"}, "reason", "no-route"},
 		"nexthop group": {[]string{"nexthop", "--subnet", "red-web", "--from", "10.0.0.5", "--to", "224.0.0.251"}, 1, []string{"verdict  drop", "tenant-broadcast: broadcast and multicast"}, "reason", "tenant-broadcast"},
+		"qos":           {[]string{"qos", "show", "--interval", "1ms"}, 0, []string{"uplink up0: 10Gbit/s, worker 1, 12 packets queued", "storage", "30%", "strict", "100kB–300kB", "77.5%", "24Mbit/s", "(others)", "internet", "100Mbit/s", "vport red-vm1 (inbound): 500Mbit/s", "does not answer"}, "outputs.0.vports.1.queues.0.marksPerSec", 40.0},
+		"qos of a port": {[]string{"qos", "show", "up0", "--interval", "0"}, 0, []string{"MARKED", "18.5kB"}, "outputs.0.queuedPackets", 12.0},
 		"drops":         {[]string{"drops", "--interval", "1ms"}, 0, []string{"uplink up0", "2,000,000", "unknown-vsid", "The sender used"}, "drops.1.perSec", 10.0},
 		"drops by port": {[]string{"drops", "--by", "port", "--interval", "1ms"}, 0, []string{"2,000,010", "vport red-vm1"}, "drops.0.perSec", 5.0},
 		"drops by why":  {[]string{"drops", "--by", "reason", "--interval", "1ms"}, 0, []string{"source-spoof", "30"}, "drops.1.perSec", 15.0},
@@ -212,7 +214,7 @@ func TestExitCodes(t *testing.T) {
 		"demo kept and ended":    {[]string{"demo", "--keep", "--down"}, 2, "[down keep]"},
 	}
 	for _, command := range []string{"status", "top", "diff FILE", "apply FILE", "config show", "vport list", "vport show x", "uplink list", "uplink show x",
-		"record list", "neighbour list", "learned list", "drops", "nexthop --vsid 6001 --from 10.0.0.1 --to 10.0.0.2"} {
+		"record list", "neighbour list", "learned list", "drops", "qos show", "nexthop --vsid 6001 --from 10.0.0.1 --to 10.0.0.2"} {
 		args := append(strings.Fields(strings.Replace(command, "FILE", file(t, good), 1)), "--socket", none)
 		tests["unreachable: "+command] = struct {
 			args []string
@@ -344,6 +346,7 @@ func TestCompletion(t *testing.T) {
 	for args, want := range map[string][]string{
 		"vport show ":    {"legacy", "red-vm1"},
 		"uplink show ":   {"up0"},
+		"qos show ":      {"up0", "red-vm1"},
 		"nic bind ":      {"eno1", "enp3s0f1"},
 		"status -o ":     {"table", "json", "yaml"},
 		"vport show x ":  nil,

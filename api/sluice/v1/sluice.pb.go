@@ -1989,6 +1989,597 @@ func (x *Uplink) GetCounters() *Counters {
 	return nil
 }
 
+type ListSchedulersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"` // empty: all; else that of one output, NOT_FOUND without it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSchedulersRequest) Reset() {
+	*x = ListSchedulersRequest{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSchedulersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSchedulersRequest) ProtoMessage() {}
+
+func (x *ListSchedulersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSchedulersRequest.ProtoReflect.Descriptor instead.
+func (*ListSchedulersRequest) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListSchedulersRequest) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+type ListSchedulersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SampledNs     uint64                 `protobuf:"varint,1,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`
+	Schedulers    []*Scheduler           `protobuf:"bytes,2,rep,name=schedulers,proto3" json:"schedulers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSchedulersResponse) Reset() {
+	*x = ListSchedulersResponse{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSchedulersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSchedulersResponse) ProtoMessage() {}
+
+func (x *ListSchedulersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSchedulersResponse.ProtoReflect.Descriptor instead.
+func (*ListSchedulersResponse) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListSchedulersResponse) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+func (x *ListSchedulersResponse) GetSchedulers() []*Scheduler {
+	if x != nil {
+		return x.Schedulers
+	}
+	return nil
+}
+
+// Scheduler divides one output. All rates and bytes are those on the wire: each frame with preamble, check sequence and gap.
+type Scheduler struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Port            string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"`
+	PortKind        string                 `protobuf:"bytes,2,opt,name=port_kind,json=portKind,proto3" json:"port_kind,omitempty"`                           // "uplink"; "vport": what a VM gets
+	Worker          uint32                 `protobuf:"varint,3,opt,name=worker,proto3" json:"worker,omitempty"`                                              // that runs it
+	RateBytesPerSec uint64                 `protobuf:"varint,4,opt,name=rate_bytes_per_sec,json=rateBytesPerSec,proto3" json:"rate_bytes_per_sec,omitempty"` // of the link, or the VM's maximum; 0: not known
+	WaitingPackets  uint64                 `protobuf:"varint,5,opt,name=waiting_packets,json=waitingPackets,proto3" json:"waiting_packets,omitempty"`
+	Classes         []*TrafficClass        `protobuf:"bytes,6,rep,name=classes,proto3" json:"classes,omitempty"` // those that have an owner
+	Groups          []*SchedulerGroup      `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
+	Leaves          []*SchedulerLeaf       `protobuf:"bytes,8,rep,name=leaves,proto3" json:"leaves,omitempty"` // the default flow first
+	Error           string                 `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`   // why there are no numbers
+	SampledNs       uint64                 `protobuf:"varint,10,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Scheduler) Reset() {
+	*x = Scheduler{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scheduler) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scheduler) ProtoMessage() {}
+
+func (x *Scheduler) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scheduler.ProtoReflect.Descriptor instead.
+func (*Scheduler) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Scheduler) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *Scheduler) GetPortKind() string {
+	if x != nil {
+		return x.PortKind
+	}
+	return ""
+}
+
+func (x *Scheduler) GetWorker() uint32 {
+	if x != nil {
+		return x.Worker
+	}
+	return 0
+}
+
+func (x *Scheduler) GetRateBytesPerSec() uint64 {
+	if x != nil {
+		return x.RateBytesPerSec
+	}
+	return 0
+}
+
+func (x *Scheduler) GetWaitingPackets() uint64 {
+	if x != nil {
+		return x.WaitingPackets
+	}
+	return 0
+}
+
+func (x *Scheduler) GetClasses() []*TrafficClass {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+func (x *Scheduler) GetGroups() []*SchedulerGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Scheduler) GetLeaves() []*SchedulerLeaf {
+	if x != nil {
+		return x.Leaves
+	}
+	return nil
+}
+
+func (x *Scheduler) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Scheduler) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+type TrafficClass struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Tc             uint32                 `protobuf:"varint,1,opt,name=tc,proto3" json:"tc,omitempty"`
+	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Strict         bool                   `protobuf:"varint,3,opt,name=strict,proto3" json:"strict,omitempty"`
+	SharePercent   uint32                 `protobuf:"varint,4,opt,name=share_percent,json=sharePercent,proto3" json:"share_percent,omitempty"` // of what strict classes leave
+	MaxBytesPerSec uint64                 `protobuf:"varint,5,opt,name=max_bytes_per_sec,json=maxBytesPerSec,proto3" json:"max_bytes_per_sec,omitempty"`
+	MarkBytes      uint32                 `protobuf:"varint,6,opt,name=mark_bytes,json=markBytes,proto3" json:"mark_bytes,omitempty"`               // depth at which congestion marks begin; 0: none
+	MarkFullBytes  uint32                 `protobuf:"varint,7,opt,name=mark_full_bytes,json=markFullBytes,proto3" json:"mark_full_bytes,omitempty"` // at which every packet is marked
+	QueueBytes     uint32                 `protobuf:"varint,8,opt,name=queue_bytes,json=queueBytes,proto3" json:"queue_bytes,omitempty"`            // bound of each queue; 0: a default
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *TrafficClass) Reset() {
+	*x = TrafficClass{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficClass) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficClass) ProtoMessage() {}
+
+func (x *TrafficClass) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficClass.ProtoReflect.Descriptor instead.
+func (*TrafficClass) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *TrafficClass) GetTc() uint32 {
+	if x != nil {
+		return x.Tc
+	}
+	return 0
+}
+
+func (x *TrafficClass) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TrafficClass) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
+}
+
+func (x *TrafficClass) GetSharePercent() uint32 {
+	if x != nil {
+		return x.SharePercent
+	}
+	return 0
+}
+
+func (x *TrafficClass) GetMaxBytesPerSec() uint64 {
+	if x != nil {
+		return x.MaxBytesPerSec
+	}
+	return 0
+}
+
+func (x *TrafficClass) GetMarkBytes() uint32 {
+	if x != nil {
+		return x.MarkBytes
+	}
+	return 0
+}
+
+func (x *TrafficClass) GetMarkFullBytes() uint32 {
+	if x != nil {
+		return x.MarkFullBytes
+	}
+	return 0
+}
+
+func (x *TrafficClass) GetQueueBytes() uint32 {
+	if x != nil {
+		return x.QueueBytes
+	}
+	return 0
+}
+
+type SchedulerGroup struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	MinBytesPerSec uint64                 `protobuf:"varint,2,opt,name=min_bytes_per_sec,json=minBytesPerSec,proto3" json:"min_bytes_per_sec,omitempty"`
+	MaxBytesPerSec uint64                 `protobuf:"varint,3,opt,name=max_bytes_per_sec,json=maxBytesPerSec,proto3" json:"max_bytes_per_sec,omitempty"`
+	BurstBytes     uint64                 `protobuf:"varint,4,opt,name=burst_bytes,json=burstBytes,proto3" json:"burst_bytes,omitempty"`
+	Weight         uint32                 `protobuf:"varint,5,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SchedulerGroup) Reset() {
+	*x = SchedulerGroup{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchedulerGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchedulerGroup) ProtoMessage() {}
+
+func (x *SchedulerGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchedulerGroup.ProtoReflect.Descriptor instead.
+func (*SchedulerGroup) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *SchedulerGroup) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SchedulerGroup) GetMinBytesPerSec() uint64 {
+	if x != nil {
+		return x.MinBytesPerSec
+	}
+	return 0
+}
+
+func (x *SchedulerGroup) GetMaxBytesPerSec() uint64 {
+	if x != nil {
+		return x.MaxBytesPerSec
+	}
+	return 0
+}
+
+func (x *SchedulerGroup) GetBurstBytes() uint64 {
+	if x != nil {
+		return x.BurstBytes
+	}
+	return 0
+}
+
+func (x *SchedulerGroup) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+// SchedulerLeaf is a sender's traffic, or its traffic to one of its destination classes.
+type SchedulerLeaf struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Vport          string                 `protobuf:"bytes,1,opt,name=vport,proto3" json:"vport,omitempty"`             // empty: the default flow, of all senders without a share of their own
+	Destination    string                 `protobuf:"bytes,2,opt,name=destination,proto3" json:"destination,omitempty"` // empty: all that goes to no destination class
+	Group          string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`             // empty: none
+	MinBytesPerSec uint64                 `protobuf:"varint,4,opt,name=min_bytes_per_sec,json=minBytesPerSec,proto3" json:"min_bytes_per_sec,omitempty"`
+	MaxBytesPerSec uint64                 `protobuf:"varint,5,opt,name=max_bytes_per_sec,json=maxBytesPerSec,proto3" json:"max_bytes_per_sec,omitempty"`
+	BurstBytes     uint64                 `protobuf:"varint,6,opt,name=burst_bytes,json=burstBytes,proto3" json:"burst_bytes,omitempty"`
+	Weight         uint32                 `protobuf:"varint,7,opt,name=weight,proto3" json:"weight,omitempty"`
+	Queues         []*SchedulerQueue      `protobuf:"bytes,8,rep,name=queues,proto3" json:"queues,omitempty"` // those that ever had a packet
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SchedulerLeaf) Reset() {
+	*x = SchedulerLeaf{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchedulerLeaf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchedulerLeaf) ProtoMessage() {}
+
+func (x *SchedulerLeaf) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchedulerLeaf.ProtoReflect.Descriptor instead.
+func (*SchedulerLeaf) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SchedulerLeaf) GetVport() string {
+	if x != nil {
+		return x.Vport
+	}
+	return ""
+}
+
+func (x *SchedulerLeaf) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *SchedulerLeaf) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *SchedulerLeaf) GetMinBytesPerSec() uint64 {
+	if x != nil {
+		return x.MinBytesPerSec
+	}
+	return 0
+}
+
+func (x *SchedulerLeaf) GetMaxBytesPerSec() uint64 {
+	if x != nil {
+		return x.MaxBytesPerSec
+	}
+	return 0
+}
+
+func (x *SchedulerLeaf) GetBurstBytes() uint64 {
+	if x != nil {
+		return x.BurstBytes
+	}
+	return 0
+}
+
+func (x *SchedulerLeaf) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *SchedulerLeaf) GetQueues() []*SchedulerQueue {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+// SchedulerQueue is what a leaf has in one traffic class.
+type SchedulerQueue struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Tc             uint32                 `protobuf:"varint,1,opt,name=tc,proto3" json:"tc,omitempty"`
+	WaitingPackets uint64                 `protobuf:"varint,2,opt,name=waiting_packets,json=waitingPackets,proto3" json:"waiting_packets,omitempty"`
+	WaitingBytes   uint64                 `protobuf:"varint,3,opt,name=waiting_bytes,json=waitingBytes,proto3" json:"waiting_bytes,omitempty"`
+	SentPackets    uint64                 `protobuf:"varint,4,opt,name=sent_packets,json=sentPackets,proto3" json:"sent_packets,omitempty"`
+	SentBytes      uint64                 `protobuf:"varint,5,opt,name=sent_bytes,json=sentBytes,proto3" json:"sent_bytes,omitempty"`
+	DroppedPackets uint64                 `protobuf:"varint,6,opt,name=dropped_packets,json=droppedPackets,proto3" json:"dropped_packets,omitempty"` // the queue was full
+	DroppedBytes   uint64                 `protobuf:"varint,7,opt,name=dropped_bytes,json=droppedBytes,proto3" json:"dropped_bytes,omitempty"`
+	MarkedPackets  uint64                 `protobuf:"varint,8,opt,name=marked_packets,json=markedPackets,proto3" json:"marked_packets,omitempty"` // with congestion experienced
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SchedulerQueue) Reset() {
+	*x = SchedulerQueue{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchedulerQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchedulerQueue) ProtoMessage() {}
+
+func (x *SchedulerQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchedulerQueue.ProtoReflect.Descriptor instead.
+func (*SchedulerQueue) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SchedulerQueue) GetTc() uint32 {
+	if x != nil {
+		return x.Tc
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetWaitingPackets() uint64 {
+	if x != nil {
+		return x.WaitingPackets
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetWaitingBytes() uint64 {
+	if x != nil {
+		return x.WaitingBytes
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetSentPackets() uint64 {
+	if x != nil {
+		return x.SentPackets
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetSentBytes() uint64 {
+	if x != nil {
+		return x.SentBytes
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetDroppedPackets() uint64 {
+	if x != nil {
+		return x.DroppedPackets
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetDroppedBytes() uint64 {
+	if x != nil {
+		return x.DroppedBytes
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetMarkedPackets() uint64 {
+	if x != nil {
+		return x.MarkedPackets
+	}
+	return 0
+}
+
 type ListRecordsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subnet        string                 `protobuf:"bytes,1,opt,name=subnet,proto3" json:"subnet,omitempty"` // name or VSID; empty: all
@@ -1999,7 +2590,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2602,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2024,7 +2615,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{25}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListRecordsRequest) GetSubnet() string {
@@ -2050,7 +2641,7 @@ type ListRecordsResponse struct {
 
 func (x *ListRecordsResponse) Reset() {
 	*x = ListRecordsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2653,7 @@ func (x *ListRecordsResponse) String() string {
 func (*ListRecordsResponse) ProtoMessage() {}
 
 func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2666,7 @@ func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{26}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListRecordsResponse) GetRecords() []*Record {
@@ -2102,7 +2693,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2705,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2718,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{27}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Record) GetNetwork() string {
@@ -2201,7 +2792,7 @@ type ListNeighboursRequest struct {
 
 func (x *ListNeighboursRequest) Reset() {
 	*x = ListNeighboursRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2804,7 @@ func (x *ListNeighboursRequest) String() string {
 func (*ListNeighboursRequest) ProtoMessage() {}
 
 func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2817,7 @@ func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighboursRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{28}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
 }
 
 type ListNeighboursResponse struct {
@@ -2238,7 +2829,7 @@ type ListNeighboursResponse struct {
 
 func (x *ListNeighboursResponse) Reset() {
 	*x = ListNeighboursResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2841,7 @@ func (x *ListNeighboursResponse) String() string {
 func (*ListNeighboursResponse) ProtoMessage() {}
 
 func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2854,7 @@ func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighboursResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{29}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListNeighboursResponse) GetNeighbours() []*Neighbour {
@@ -2286,7 +2877,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2889,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2902,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{30}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Neighbour) GetUplink() string {
@@ -2357,7 +2948,7 @@ type ListLearnedRequest struct {
 
 func (x *ListLearnedRequest) Reset() {
 	*x = ListLearnedRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2960,7 @@ func (x *ListLearnedRequest) String() string {
 func (*ListLearnedRequest) ProtoMessage() {}
 
 func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2973,7 @@ func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedRequest.ProtoReflect.Descriptor instead.
 func (*ListLearnedRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{31}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
 }
 
 type ListLearnedResponse struct {
@@ -2394,7 +2985,7 @@ type ListLearnedResponse struct {
 
 func (x *ListLearnedResponse) Reset() {
 	*x = ListLearnedResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2997,7 @@ func (x *ListLearnedResponse) String() string {
 func (*ListLearnedResponse) ProtoMessage() {}
 
 func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +3010,7 @@ func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedResponse.ProtoReflect.Descriptor instead.
 func (*ListLearnedResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{32}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListLearnedResponse) GetLearned() []*LearnedMac {
@@ -2441,7 +3032,7 @@ type LearnedMac struct {
 
 func (x *LearnedMac) Reset() {
 	*x = LearnedMac{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +3044,7 @@ func (x *LearnedMac) String() string {
 func (*LearnedMac) ProtoMessage() {}
 
 func (x *LearnedMac) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +3057,7 @@ func (x *LearnedMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedMac.ProtoReflect.Descriptor instead.
 func (*LearnedMac) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LearnedMac) GetBridge() string {
@@ -2506,7 +3097,7 @@ type ListDropsRequest struct {
 
 func (x *ListDropsRequest) Reset() {
 	*x = ListDropsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2518,7 +3109,7 @@ func (x *ListDropsRequest) String() string {
 func (*ListDropsRequest) ProtoMessage() {}
 
 func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2531,7 +3122,7 @@ func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsRequest.ProtoReflect.Descriptor instead.
 func (*ListDropsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListDropsRequest) GetPort() string {
@@ -2551,7 +3142,7 @@ type ListDropsResponse struct {
 
 func (x *ListDropsResponse) Reset() {
 	*x = ListDropsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +3154,7 @@ func (x *ListDropsResponse) String() string {
 func (*ListDropsResponse) ProtoMessage() {}
 
 func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +3167,7 @@ func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsResponse.ProtoReflect.Descriptor instead.
 func (*ListDropsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListDropsResponse) GetSampledNs() uint64 {
@@ -2606,7 +3197,7 @@ type Drop struct {
 
 func (x *Drop) Reset() {
 	*x = Drop{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +3209,7 @@ func (x *Drop) String() string {
 func (*Drop) ProtoMessage() {}
 
 func (x *Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +3222,7 @@ func (x *Drop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drop.ProtoReflect.Descriptor instead.
 func (*Drop) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Drop) GetPort() string {
@@ -2681,7 +3272,7 @@ type NextHopRequest struct {
 
 func (x *NextHopRequest) Reset() {
 	*x = NextHopRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +3284,7 @@ func (x *NextHopRequest) String() string {
 func (*NextHopRequest) ProtoMessage() {}
 
 func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +3297,7 @@ func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopRequest.ProtoReflect.Descriptor instead.
 func (*NextHopRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *NextHopRequest) GetVsid() uint32 {
@@ -2756,7 +3347,7 @@ type NextHopResponse struct {
 
 func (x *NextHopResponse) Reset() {
 	*x = NextHopResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +3359,7 @@ func (x *NextHopResponse) String() string {
 func (*NextHopResponse) ProtoMessage() {}
 
 func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +3372,7 @@ func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopResponse.ProtoReflect.Descriptor instead.
 func (*NextHopResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *NextHopResponse) GetVerdict() string {
@@ -3048,7 +3639,66 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x12provider_addresses\x18\x05 \x03(\tR\x11providerAddresses\x12\x18\n" +
 	"\agateway\x18\x06 \x01(\tR\agateway\x12)\n" +
 	"\x06device\x18\a \x01(\v2\x11.sluice.v1.DeviceR\x06device\x12/\n" +
-	"\bcounters\x18\b \x01(\v2\x13.sluice.v1.CountersR\bcounters\"<\n" +
+	"\bcounters\x18\b \x01(\v2\x13.sluice.v1.CountersR\bcounters\"+\n" +
+	"\x15ListSchedulersRequest\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\tR\x04port\"m\n" +
+	"\x16ListSchedulersResponse\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\x01 \x01(\x04R\tsampledNs\x124\n" +
+	"\n" +
+	"schedulers\x18\x02 \x03(\v2\x14.sluice.v1.SchedulerR\n" +
+	"schedulers\"\xf7\x02\n" +
+	"\tScheduler\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\tR\x04port\x12\x1b\n" +
+	"\tport_kind\x18\x02 \x01(\tR\bportKind\x12\x16\n" +
+	"\x06worker\x18\x03 \x01(\rR\x06worker\x12+\n" +
+	"\x12rate_bytes_per_sec\x18\x04 \x01(\x04R\x0frateBytesPerSec\x12'\n" +
+	"\x0fwaiting_packets\x18\x05 \x01(\x04R\x0ewaitingPackets\x121\n" +
+	"\aclasses\x18\x06 \x03(\v2\x17.sluice.v1.TrafficClassR\aclasses\x121\n" +
+	"\x06groups\x18\a \x03(\v2\x19.sluice.v1.SchedulerGroupR\x06groups\x120\n" +
+	"\x06leaves\x18\b \x03(\v2\x18.sluice.v1.SchedulerLeafR\x06leaves\x12\x14\n" +
+	"\x05error\x18\t \x01(\tR\x05error\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\n" +
+	" \x01(\x04R\tsampledNs\"\x82\x02\n" +
+	"\fTrafficClass\x12\x0e\n" +
+	"\x02tc\x18\x01 \x01(\rR\x02tc\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06strict\x18\x03 \x01(\bR\x06strict\x12#\n" +
+	"\rshare_percent\x18\x04 \x01(\rR\fsharePercent\x12)\n" +
+	"\x11max_bytes_per_sec\x18\x05 \x01(\x04R\x0emaxBytesPerSec\x12\x1d\n" +
+	"\n" +
+	"mark_bytes\x18\x06 \x01(\rR\tmarkBytes\x12&\n" +
+	"\x0fmark_full_bytes\x18\a \x01(\rR\rmarkFullBytes\x12\x1f\n" +
+	"\vqueue_bytes\x18\b \x01(\rR\n" +
+	"queueBytes\"\xb3\x01\n" +
+	"\x0eSchedulerGroup\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x11min_bytes_per_sec\x18\x02 \x01(\x04R\x0eminBytesPerSec\x12)\n" +
+	"\x11max_bytes_per_sec\x18\x03 \x01(\x04R\x0emaxBytesPerSec\x12\x1f\n" +
+	"\vburst_bytes\x18\x04 \x01(\x04R\n" +
+	"burstBytes\x12\x16\n" +
+	"\x06weight\x18\x05 \x01(\rR\x06weight\"\x9f\x02\n" +
+	"\rSchedulerLeaf\x12\x14\n" +
+	"\x05vport\x18\x01 \x01(\tR\x05vport\x12 \n" +
+	"\vdestination\x18\x02 \x01(\tR\vdestination\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x12)\n" +
+	"\x11min_bytes_per_sec\x18\x04 \x01(\x04R\x0eminBytesPerSec\x12)\n" +
+	"\x11max_bytes_per_sec\x18\x05 \x01(\x04R\x0emaxBytesPerSec\x12\x1f\n" +
+	"\vburst_bytes\x18\x06 \x01(\x04R\n" +
+	"burstBytes\x12\x16\n" +
+	"\x06weight\x18\a \x01(\rR\x06weight\x121\n" +
+	"\x06queues\x18\b \x03(\v2\x19.sluice.v1.SchedulerQueueR\x06queues\"\xa5\x02\n" +
+	"\x0eSchedulerQueue\x12\x0e\n" +
+	"\x02tc\x18\x01 \x01(\rR\x02tc\x12'\n" +
+	"\x0fwaiting_packets\x18\x02 \x01(\x04R\x0ewaitingPackets\x12#\n" +
+	"\rwaiting_bytes\x18\x03 \x01(\x04R\fwaitingBytes\x12!\n" +
+	"\fsent_packets\x18\x04 \x01(\x04R\vsentPackets\x12\x1d\n" +
+	"\n" +
+	"sent_bytes\x18\x05 \x01(\x04R\tsentBytes\x12'\n" +
+	"\x0fdropped_packets\x18\x06 \x01(\x04R\x0edroppedPackets\x12#\n" +
+	"\rdropped_bytes\x18\a \x01(\x04R\fdroppedBytes\x12%\n" +
+	"\x0emarked_packets\x18\b \x01(\x04R\rmarkedPackets\"<\n" +
 	"\x12ListRecordsRequest\x12\x16\n" +
 	"\x06subnet\x18\x01 \x01(\tR\x06subnet\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\tR\x02ca\"B\n" +
@@ -3114,7 +3764,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x05vport\x18\t \x01(\tR\x05vport\x12\x12\n" +
 	"\x04vsid\x18\n" +
 	" \x01(\rR\x04vsid\x12\x10\n" +
-	"\x03mac\x18\v \x01(\tR\x03mac2\xee\x06\n" +
+	"\x03mac\x18\v \x01(\tR\x03mac2\xca\a\n" +
 	"\rSluiceService\x12N\n" +
 	"\n" +
 	"GetVersion\x12\x1c.sluice.v1.GetVersionRequest\x1a\x1d.sluice.v1.GetVersionResponse\"\x03\x90\x02\x01\x12K\n" +
@@ -3127,7 +3777,8 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\vListRecords\x12\x1d.sluice.v1.ListRecordsRequest\x1a\x1e.sluice.v1.ListRecordsResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\x0eListNeighbours\x12 .sluice.v1.ListNeighboursRequest\x1a!.sluice.v1.ListNeighboursResponse\"\x03\x90\x02\x01\x12Q\n" +
 	"\vListLearned\x12\x1d.sluice.v1.ListLearnedRequest\x1a\x1e.sluice.v1.ListLearnedResponse\"\x03\x90\x02\x01\x12K\n" +
-	"\tListDrops\x12\x1b.sluice.v1.ListDropsRequest\x1a\x1c.sluice.v1.ListDropsResponse\"\x03\x90\x02\x01\x12E\n" +
+	"\tListDrops\x12\x1b.sluice.v1.ListDropsRequest\x1a\x1c.sluice.v1.ListDropsResponse\"\x03\x90\x02\x01\x12Z\n" +
+	"\x0eListSchedulers\x12 .sluice.v1.ListSchedulersRequest\x1a!.sluice.v1.ListSchedulersResponse\"\x03\x90\x02\x01\x12E\n" +
 	"\aNextHop\x12\x19.sluice.v1.NextHopRequest\x1a\x1a.sluice.v1.NextHopResponse\"\x03\x90\x02\x01B4Z2github.com/sluicenet/sluice/api/sluice/v1;sluicev1b\x06proto3"
 
 var (
@@ -3142,7 +3793,7 @@ func file_sluice_v1_sluice_proto_rawDescGZIP() []byte {
 	return file_sluice_v1_sluice_proto_rawDescData
 }
 
-var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*GetVersionRequest)(nil),      // 0: sluice.v1.GetVersionRequest
 	(*GetVersionResponse)(nil),     // 1: sluice.v1.GetVersionResponse
@@ -3169,20 +3820,27 @@ var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*ListUplinksRequest)(nil),     // 22: sluice.v1.ListUplinksRequest
 	(*ListUplinksResponse)(nil),    // 23: sluice.v1.ListUplinksResponse
 	(*Uplink)(nil),                 // 24: sluice.v1.Uplink
-	(*ListRecordsRequest)(nil),     // 25: sluice.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),    // 26: sluice.v1.ListRecordsResponse
-	(*Record)(nil),                 // 27: sluice.v1.Record
-	(*ListNeighboursRequest)(nil),  // 28: sluice.v1.ListNeighboursRequest
-	(*ListNeighboursResponse)(nil), // 29: sluice.v1.ListNeighboursResponse
-	(*Neighbour)(nil),              // 30: sluice.v1.Neighbour
-	(*ListLearnedRequest)(nil),     // 31: sluice.v1.ListLearnedRequest
-	(*ListLearnedResponse)(nil),    // 32: sluice.v1.ListLearnedResponse
-	(*LearnedMac)(nil),             // 33: sluice.v1.LearnedMac
-	(*ListDropsRequest)(nil),       // 34: sluice.v1.ListDropsRequest
-	(*ListDropsResponse)(nil),      // 35: sluice.v1.ListDropsResponse
-	(*Drop)(nil),                   // 36: sluice.v1.Drop
-	(*NextHopRequest)(nil),         // 37: sluice.v1.NextHopRequest
-	(*NextHopResponse)(nil),        // 38: sluice.v1.NextHopResponse
+	(*ListSchedulersRequest)(nil),  // 25: sluice.v1.ListSchedulersRequest
+	(*ListSchedulersResponse)(nil), // 26: sluice.v1.ListSchedulersResponse
+	(*Scheduler)(nil),              // 27: sluice.v1.Scheduler
+	(*TrafficClass)(nil),           // 28: sluice.v1.TrafficClass
+	(*SchedulerGroup)(nil),         // 29: sluice.v1.SchedulerGroup
+	(*SchedulerLeaf)(nil),          // 30: sluice.v1.SchedulerLeaf
+	(*SchedulerQueue)(nil),         // 31: sluice.v1.SchedulerQueue
+	(*ListRecordsRequest)(nil),     // 32: sluice.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),    // 33: sluice.v1.ListRecordsResponse
+	(*Record)(nil),                 // 34: sluice.v1.Record
+	(*ListNeighboursRequest)(nil),  // 35: sluice.v1.ListNeighboursRequest
+	(*ListNeighboursResponse)(nil), // 36: sluice.v1.ListNeighboursResponse
+	(*Neighbour)(nil),              // 37: sluice.v1.Neighbour
+	(*ListLearnedRequest)(nil),     // 38: sluice.v1.ListLearnedRequest
+	(*ListLearnedResponse)(nil),    // 39: sluice.v1.ListLearnedResponse
+	(*LearnedMac)(nil),             // 40: sluice.v1.LearnedMac
+	(*ListDropsRequest)(nil),       // 41: sluice.v1.ListDropsRequest
+	(*ListDropsResponse)(nil),      // 42: sluice.v1.ListDropsResponse
+	(*Drop)(nil),                   // 43: sluice.v1.Drop
+	(*NextHopRequest)(nil),         // 44: sluice.v1.NextHopRequest
+	(*NextHopResponse)(nil),        // 45: sluice.v1.NextHopResponse
 }
 var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	4,  // 0: sluice.v1.GetStatusResponse.workers:type_name -> sluice.v1.Worker
@@ -3201,37 +3859,44 @@ var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	24, // 13: sluice.v1.ListUplinksResponse.uplinks:type_name -> sluice.v1.Uplink
 	18, // 14: sluice.v1.Uplink.device:type_name -> sluice.v1.Device
 	15, // 15: sluice.v1.Uplink.counters:type_name -> sluice.v1.Counters
-	27, // 16: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
-	30, // 17: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
-	33, // 18: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
-	36, // 19: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
-	0,  // 20: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
-	2,  // 21: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
-	8,  // 22: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
-	13, // 23: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
-	19, // 24: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
-	22, // 25: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
-	25, // 26: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
-	28, // 27: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
-	31, // 28: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
-	34, // 29: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
-	37, // 30: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
-	1,  // 31: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
-	3,  // 32: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
-	9,  // 33: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
-	14, // 34: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
-	20, // 35: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
-	23, // 36: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
-	26, // 37: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
-	29, // 38: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
-	32, // 39: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
-	35, // 40: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
-	38, // 41: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
-	31, // [31:42] is the sub-list for method output_type
-	20, // [20:31] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	27, // 16: sluice.v1.ListSchedulersResponse.schedulers:type_name -> sluice.v1.Scheduler
+	28, // 17: sluice.v1.Scheduler.classes:type_name -> sluice.v1.TrafficClass
+	29, // 18: sluice.v1.Scheduler.groups:type_name -> sluice.v1.SchedulerGroup
+	30, // 19: sluice.v1.Scheduler.leaves:type_name -> sluice.v1.SchedulerLeaf
+	31, // 20: sluice.v1.SchedulerLeaf.queues:type_name -> sluice.v1.SchedulerQueue
+	34, // 21: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
+	37, // 22: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
+	40, // 23: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
+	43, // 24: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
+	0,  // 25: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
+	2,  // 26: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
+	8,  // 27: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
+	13, // 28: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
+	19, // 29: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
+	22, // 30: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
+	32, // 31: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
+	35, // 32: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
+	38, // 33: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
+	41, // 34: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
+	25, // 35: sluice.v1.SluiceService.ListSchedulers:input_type -> sluice.v1.ListSchedulersRequest
+	44, // 36: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
+	1,  // 37: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
+	3,  // 38: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
+	9,  // 39: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
+	14, // 40: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
+	20, // 41: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
+	23, // 42: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
+	33, // 43: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
+	36, // 44: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
+	39, // 45: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
+	42, // 46: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
+	26, // 47: sluice.v1.SluiceService.ListSchedulers:output_type -> sluice.v1.ListSchedulersResponse
+	45, // 48: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
+	37, // [37:49] is the sub-list for method output_type
+	25, // [25:37] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_sluice_v1_sluice_proto_init() }
@@ -3245,7 +3910,7 @@ func file_sluice_v1_sluice_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_v1_sluice_proto_rawDesc), len(file_sluice_v1_sluice_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

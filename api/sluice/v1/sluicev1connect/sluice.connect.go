@@ -68,6 +68,9 @@ const (
 	SluiceServiceListLearnedProcedure = "/sluice.v1.SluiceService/ListLearned"
 	// SluiceServiceListDropsProcedure is the fully-qualified name of the SluiceService's ListDrops RPC.
 	SluiceServiceListDropsProcedure = "/sluice.v1.SluiceService/ListDrops"
+	// SluiceServiceListSchedulersProcedure is the fully-qualified name of the SluiceService's
+	// ListSchedulers RPC.
+	SluiceServiceListSchedulersProcedure = "/sluice.v1.SluiceService/ListSchedulers"
 	// SluiceServiceNextHopProcedure is the fully-qualified name of the SluiceService's NextHop RPC.
 	SluiceServiceNextHopProcedure = "/sluice.v1.SluiceService/NextHop"
 )
@@ -94,6 +97,8 @@ type SluiceServiceClient interface {
 	ListLearned(context.Context, *v1.ListLearnedRequest) (*v1.ListLearnedResponse, error)
 	// ListDrops lists what was dropped, per port and reason; a pair that never dropped anything is left out.
 	ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error)
+	// ListSchedulers lists the outputs with quality of service: what is configured, and what each queue did.
+	ListSchedulers(context.Context, *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error)
 	// NextHop says what the switch would do with a packet from one customer address to another, and why.
 	NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error)
 }
@@ -178,6 +183,13 @@ func NewSluiceServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listSchedulers: connect.NewClient[v1.ListSchedulersRequest, v1.ListSchedulersResponse](
+			httpClient,
+			baseURL+SluiceServiceListSchedulersProcedure,
+			connect.WithSchema(sluiceServiceMethods.ByName("ListSchedulers")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		nextHop: connect.NewClient[v1.NextHopRequest, v1.NextHopResponse](
 			httpClient,
 			baseURL+SluiceServiceNextHopProcedure,
@@ -200,6 +212,7 @@ type sluiceServiceClient struct {
 	listNeighbours *connect.Client[v1.ListNeighboursRequest, v1.ListNeighboursResponse]
 	listLearned    *connect.Client[v1.ListLearnedRequest, v1.ListLearnedResponse]
 	listDrops      *connect.Client[v1.ListDropsRequest, v1.ListDropsResponse]
+	listSchedulers *connect.Client[v1.ListSchedulersRequest, v1.ListSchedulersResponse]
 	nextHop        *connect.Client[v1.NextHopRequest, v1.NextHopResponse]
 }
 
@@ -293,6 +306,15 @@ func (c *sluiceServiceClient) ListDrops(ctx context.Context, req *v1.ListDropsRe
 	return nil, err
 }
 
+// ListSchedulers calls sluice.v1.SluiceService.ListSchedulers.
+func (c *sluiceServiceClient) ListSchedulers(ctx context.Context, req *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error) {
+	response, err := c.listSchedulers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // NextHop calls sluice.v1.SluiceService.NextHop.
 func (c *sluiceServiceClient) NextHop(ctx context.Context, req *v1.NextHopRequest) (*v1.NextHopResponse, error) {
 	response, err := c.nextHop.CallUnary(ctx, connect.NewRequest(req))
@@ -324,6 +346,8 @@ type SluiceServiceHandler interface {
 	ListLearned(context.Context, *v1.ListLearnedRequest) (*v1.ListLearnedResponse, error)
 	// ListDrops lists what was dropped, per port and reason; a pair that never dropped anything is left out.
 	ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error)
+	// ListSchedulers lists the outputs with quality of service: what is configured, and what each queue did.
+	ListSchedulers(context.Context, *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error)
 	// NextHop says what the switch would do with a packet from one customer address to another, and why.
 	NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error)
 }
@@ -404,6 +428,13 @@ func NewSluiceServiceHandler(svc SluiceServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	sluiceServiceListSchedulersHandler := connect.NewUnaryHandlerSimple(
+		SluiceServiceListSchedulersProcedure,
+		svc.ListSchedulers,
+		connect.WithSchema(sluiceServiceMethods.ByName("ListSchedulers")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	sluiceServiceNextHopHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceNextHopProcedure,
 		svc.NextHop,
@@ -433,6 +464,8 @@ func NewSluiceServiceHandler(svc SluiceServiceHandler, opts ...connect.HandlerOp
 			sluiceServiceListLearnedHandler.ServeHTTP(w, r)
 		case SluiceServiceListDropsProcedure:
 			sluiceServiceListDropsHandler.ServeHTTP(w, r)
+		case SluiceServiceListSchedulersProcedure:
+			sluiceServiceListSchedulersHandler.ServeHTTP(w, r)
 		case SluiceServiceNextHopProcedure:
 			sluiceServiceNextHopHandler.ServeHTTP(w, r)
 		default:
@@ -482,6 +515,10 @@ func (UnimplementedSluiceServiceHandler) ListLearned(context.Context, *v1.ListLe
 
 func (UnimplementedSluiceServiceHandler) ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListDrops is not implemented"))
+}
+
+func (UnimplementedSluiceServiceHandler) ListSchedulers(context.Context, *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListSchedulers is not implemented"))
 }
 
 func (UnimplementedSluiceServiceHandler) NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error) {

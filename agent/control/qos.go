@@ -1,0 +1,80 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicenet/sluice/agent"
+	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
+	"github.com/sluicenet/sluice/dataplane"
+	"github.com/sluicenet/sluice/policy"
+)
+
+// ListSchedulers implements the control API.
+func (s *Service) ListSchedulers(_ context.Context, req *sluicev1.ListSchedulersRequest) (*sluicev1.ListSchedulersResponse, error) {
+	r := s.agent.Running()
+	if r == nil {
+		return nil, coded(agent.ErrStopped)
+	}
+	res := &sluicev1.ListSchedulersResponse{SampledNs: s.sampled()}
+	for _, st := range s.agent.Switch().Schedulers() {
+		if name := r.PortName(st.Port); name != "" && (req.GetPort() == "" || req.GetPort() == name) {
+			res.Schedulers = append(res.Schedulers, s.scheduler(r, name, &st))
+		}
+	}
+	if req.GetPort() != "" && len(res.Schedulers) == 0 {
+		return nil, notFound("no port %s with quality of service on this host; `sluice qos show` shows all", req.GetPort())
+	}
+	return res, nil
+}
+
+func (s *Service) scheduler(r *agent.Running, name string, st *dataplane.SchedulerStatus) *sluicev1.Scheduler {
+	m := &sluicev1.Scheduler{
+		Port: name, PortKind: "vport", Worker: uint32(st.Worker), RateBytesPerSec: st.BytesPerSec, WaitingPackets: st.Packets,
+		SampledNs: uint64(st.At.Sub(s.start) / time.Nanosecond),
+	}
+	if r.Snapshot.Port(st.Port).Kind == policy.PortUplink {
+		m.PortKind = "uplink"
+	}
+	if st.Err != nil {
+		m.Error = st.Err.Error()
+	}
+	c := st.Config
+	for tc := range c.Classes {
+		if k := &c.Classes[tc]; k.Strict || k.Weight != 0 {
+			m.Classes = append(m.Classes, &sluicev1.TrafficClass{
+				Tc: uint32(tc), Name: k.Name, Strict: k.Strict, SharePercent: k.Weight, MaxBytesPerSec: k.MaxBytesPerSec,
+				MarkBytes: k.MarkBytes, MarkFullBytes: k.MarkFullBytes, QueueBytes: k.QueueBytes,
+			})
+		}
+	}
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		m.Groups = append(m.Groups, &sluicev1.SchedulerGroup{
+			Name: g.Name, MinBytesPerSec: g.MinBytesPerSec, MaxBytesPerSec: g.MaxBytesPerSec, BurstBytes: g.BurstBytes, Weight: g.Weight,
+		})
+	}
+	for i := range c.Leaves {
+		m.Leaves = append(m.Leaves, leaf(r, c, &c.Leaves[i]))
+	}
+	for i := range st.Queues {
+		q := &st.Queues[i]
+		l := m.Leaves[q.Leaf]
+		l.Queues = append(l.Queues, &sluicev1.SchedulerQueue{
+			Tc: uint32(q.Class), WaitingPackets: q.Packets, WaitingBytes: q.Bytes, SentPackets: q.SentPackets, SentBytes: q.SentBytes,
+			DroppedPackets: q.RefusedPackets, DroppedBytes: q.RefusedBytes, MarkedPackets: q.Marked,
+		})
+	}
+	return m
+}
+
+func leaf(r *agent.Running, c *policy.SchedulerQoS, l *policy.LeafQoS) *sluicev1.SchedulerLeaf {
+	m := &sluicev1.SchedulerLeaf{
+		Vport: r.PortName(l.Port), Destination: l.Name, MinBytesPerSec: l.MinBytesPerSec, MaxBytesPerSec: l.MaxBytesPerSec,
+		BurstBytes: l.BurstBytes, Weight: l.Weight,
+	}
+	if l.Group >= 0 && int(l.Group) < len(c.Groups) {
+		m.Group = c.Groups[l.Group].Name
+	}
+	return m
+}
