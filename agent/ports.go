@@ -147,6 +147,16 @@ func (r *Running) MAC(name string) packet.MAC {
 	return packet.MAC{}
 }
 
+// LinkMbit is the rate of an uplink's link by its device, Mbit/s; 0 when it does not tell.
+func (r *Running) LinkMbit(name string) uint32 {
+	p := r.byName[name]
+	if p == nil {
+		return 0
+	}
+	_, mbit := p.device.Link()
+	return mbit
+}
+
 // MTU is the largest IP packet that an uplink's or vport's device carries, bytes.
 func (r *Running) MTU(name string) int {
 	if p := r.byName[name]; p != nil {

@@ -53,7 +53,11 @@ func (f *newFlow) settle() {
 		return
 	}
 	if s := f.snap.QoS.Scheduler(out); s != nil {
-		a.queue = makeQueue(s.Class(f.class.TC), 0)
+		dest := uint8(0)
+		if f.isIP() && f.snap.Port(out).Kind == policy.PortUplink {
+			dest = f.snap.QoS.Dest(f.in, f.dst)
+		}
+		a.queue = makeQueue(s.Class(f.class.TC), dest)
 	}
 	if c == nil || f.port.Kind != policy.PortVport {
 		return

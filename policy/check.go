@@ -51,6 +51,7 @@ func check(c *Config, d *decoder) {
 	k.bridgedMACs()
 	k.acls()
 	k.classification()
+	k.qos()
 	for i := range c.Hosts {
 		k.peer(&c.Hosts[i])
 	}

@@ -24,10 +24,10 @@ type MACKey struct {
 // never less. Its lists are sorted and free of duplicates.
 type Delta struct {
 	// All: everything decided so far is to be decided again, and the lists are empty. So it is when routes, subnets,
-	// domains, the router MAC, provider addresses, hosts, bridges, classification, an uplink's entry, or a bridged vport's entry or rules changed,
+	// domains, the router MAC, provider addresses, hosts, bridges, classification, which outputs have a scheduler and of which classes, an uplink's entry, or a bridged vport's entry or rules changed,
 	// or the record of a route's next hop: what a flow of another port or address was decided by.
 	All bool
-	// Ports are the vports whose Port entry or rules changed, appeared or went, and those that own a record which did: what a
+	// Ports are the vports whose Port entry, rules or destination classes changed, appeared or went, and those that own a record which did: what a
 	// vport may send depends on its records.
 	Ports []uint32
 	// Addrs are the customer addresses whose record changed, appeared or went, or whose vport's Port entry did.
@@ -74,6 +74,7 @@ func sameFrame(prev, next *Snapshot) bool {
 	return prev.RouterMAC == next.RouterMAC &&
 		slices.Equal(prev.PAs, next.PAs) &&
 		prev.Classes.same(next.Classes) &&
+		prev.QoS.sameQueues(next.QoS) &&
 		slices.EqualFunc(prev.groups, next.groups, slices.Equal) &&
 		slices.EqualFunc(prev.Subnets, next.Subnets, sameSubnetHead) &&
 		slices.EqualFunc(prev.Domains, next.Domains, sameDomain) &&
@@ -134,7 +135,7 @@ func (c *comparison) comparePorts() bool {
 	subnets := map[uint32]bool{}
 	for i := range uint32(max(len(c.prev.Ports), len(c.next.Ports))) {
 		a, b := c.prev.Port(i), c.next.Port(i)
-		if samePort(a, b) && c.sameACL(a.ACL, b.ACL) {
+		if samePort(a, b) && c.sameACL(a.ACL, b.ACL) && slices.Equal(c.prev.QoS.destinationsOf(i), c.next.QoS.destinationsOf(i)) {
 			continue
 		}
 		for _, p := range []*Port{a, b} {

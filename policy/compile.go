@@ -83,6 +83,9 @@ func Compile(c *Config, prev *Snapshot, ports PortIndex) (*Snapshot, error) {
 	if err := k.classification(); err != nil {
 		return nil, err
 	}
+	if err := k.qos(ports); err != nil {
+		return nil, err
+	}
 	if err := k.remoteRecords(); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,8 @@ type Config struct {
 	Vports         []VportConfig
 	ACLLists       []ACLListConfig
 	Classification ClassificationConfig
+	QoSGroups      []QoSGroupConfig
+	HostGroups     []HostGroupConfig
 	Networks       []NetworkConfig
 	Hosts          []PeerConfig
 	Records        []RecordConfig
@@ -28,7 +30,8 @@ type Config struct {
 // HostConfig names this host.
 type HostConfig struct {
 	source
-	Name string
+	Name  string
+	Group string // of hostGroups
 }
 
 // DaemonConfig is what sluiced needs before it looks at any port. LoadSettings lays environment and flags over it.
@@ -66,6 +69,7 @@ type UplinkConfig struct {
 	MTU               int            // largest IP packet, bytes; 0: the device's own
 	ProviderAddresses []netip.Prefix // our addresses, with the length of the fabric's prefix
 	Gateway           netip.Addr     // for provider addresses outside every prefix; invalid without one
+	QoS               LinkQoSConfig
 }
 
 // UplinkDevice says which device an uplink is. Exactly one of PCI, Driver with Interface, and DevArgs is set.
@@ -111,6 +115,7 @@ type VportConfig struct {
 	Trunk             []uint16 // VLANs that a pass-through vport sees tagged
 	ACLs              []ACLConfig
 	ACLList           string // instead of ACLs: the name of a list of them
+	QoS               VportQoSConfig
 }
 
 // VportDevice says what a vport is towards the VM.
@@ -182,6 +187,7 @@ type NetworkConfig struct {
 	RDID    uint32
 	Subnets []SubnetConfig
 	Routes  []RouteConfig
+	QoS     NetworkQoSConfig
 }
 
 // SubnetConfig is a virtual subnet.

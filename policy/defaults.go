@@ -32,6 +32,12 @@ var Defaults = []Default{
 	{"dataplane.routerMAC", "02:15:5d:00:00:01", "of the subnets' gateways; the same on every host"},
 	{"uplinks.queues", "1", "receive queues"},
 	{"uplinks.mtu", "", "the device's own"},
+	{"uplinks.qos.rate", "", "what the device says"},
+	{"uplinks.qos.default.minWeight", "10", "of all vports together that have no share of their own, and of the host"},
+	{"uplinks.qos.classes.strict", "false", "the class goes before those with a share"},
+	{"uplinks.qos.classes.queue", "256KiB", "bound of each vport's queue"},
+	{"uplinks.qos.classes.ecn.from", "64KiB", "depth from which packets are marked"},
+	{"uplinks.qos.classes.ecn.full", "", "that of from: all are marked"},
 	{"vports.device.interface", "", "the vport's name"},
 	{"vports.device.persist", "true", "the VM keeps its interface while the daemon restarts"},
 	{"vports.queues", "1", "queue pairs"},
@@ -40,6 +46,10 @@ var Defaults = []Default{
 	{"vports.acls.protocol", "any", "tcp, udp, sctp, icmp, icmpv6, esp, a number or any"},
 	{"aclLists.rules.weight", "0", "as for vports.acls"},
 	{"aclLists.rules.protocol", "any", "as for vports.acls"},
+	{"vports.qos.minWeight", "", "10 for a vport that has a max or destinations, or is in a group"},
+	{"vports.qos.burst", "", "5 ms of max, at least 64KiB"},
+	{"qosGroups.minWeight", "10", "of the group among its likes"},
+	{"networks.qos.minWeight", "", "as for qosGroups, when the network has a max"},
 	{"classification.default.tc", "0", "of packets that nothing else decides"},
 	{"classification.default.dscp", "keep", "keep, clear, a number or a name"},
 	{"classification.default.pcp", "keep", "keep, clear or a priority"},
@@ -74,6 +84,7 @@ func (c *Config) setDefaults() {
 	setDefault(&d.source, "routerMAC", &d.RouterMAC, defaultRouterMAC)
 	for i := range c.Uplinks {
 		setDefault(&c.Uplinks[i].source, "queues", &c.Uplinks[i].Queues, 1)
+		c.Uplinks[i].QoS.setDefaults()
 	}
 	for i := range c.Vports {
 		v := &c.Vports[i]
@@ -95,6 +106,24 @@ func (c *Config) setDefaults() {
 		setDefault(&n.source, "rdid", &n.RDID, derivedRDID(n.Name))
 		for j := range n.Subnets {
 			setDefault(&n.Subnets[j].source, "method", &n.Subnets[j].Method, MethodNVGRE)
+		}
+	}
+}
+
+// Defaults of classes.
+const (
+	defaultQueueBytes = 256 << 10
+	defaultMarkBytes  = 64 << 10
+	defaultMinWeight  = 10
+)
+
+func (q *LinkQoSConfig) setDefaults() {
+	for i := range q.Classes {
+		c := &q.Classes[i]
+		setDefault(&c.source, "queue", &c.QueueBytes, defaultQueueBytes)
+		setDefault(&c.source, "ecn", &c.MarkBytes, min(defaultMarkBytes, c.QueueBytes/2))
+		if !c.has("ecn.full") {
+			c.MarkFullBytes = c.MarkBytes
 		}
 	}
 }

@@ -16,15 +16,16 @@ func TestDefaults(t *testing.T) {
 daemon: {}
 dataplane: {}
 uplinks:
-  - {name: up0, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24]}
+  - {name: up0, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24], qos: {default: {}, classes: [{tc: 0, name: all, share: 1%, ecn: {}}]}}
 vports:
   - {name: vm1, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}, acls: [{name: own, direction: in, action: deny}]}
+qosGroups: [{name: gold}]
 aclLists:
   - {name: shared, rules: [{name: common, direction: in, action: deny}]}
 classification:
   default: {}
   rules: [{name: cls, trust: pcp, match: {vsid: 6001}}]
-  builtIn: [{name: nfs, tc: 1}]
+  builtIn: [{name: nfs, tc: 0}]
 networks:
   - name: red
     routes:
@@ -36,7 +37,8 @@ networks:
 	places := map[string]string{
 		"daemon": "daemon: {", "dataplane": "dataplane: {", "uplinks": "name: up0, ", "vports": "name: vm1, ",
 		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
-		"classification.default": "default: {", "classification.rules": "name: cls, ", "classification.rules.match": "match: {", "classification.builtIn": "name: nfs, ",
+		"uplinks.qos.default": "qos: {default: {", "uplinks.qos.classes": "name: all, ", "uplinks.qos.classes.ecn": "ecn: {", "qosGroups": "name: gold, ",
+		"classification.default": "classification:\n  default: {", "classification.rules": "name: cls, ", "classification.rules.match": "match: {", "classification.builtIn": "name: nfs, ",
 		"vports.acls": "name: own, ", "aclLists.rules": "name: common, ",
 	}
 	c, err := Parse("bare.yaml", []byte(bare))
@@ -74,6 +76,8 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"networks.routes.subnet", "records.ca", "uplinks.device.pci", "uplinks.device.driver", "uplinks.device.interface",
 		"uplinks.device.devargs", "vports.providerAddresses",
 		"classification.default.trust", "classification.rules.tc", "classification.rules.trust", "classification.outer.dscp", "classification.outer.pcp",
+		"uplinks.qos", "uplinks.qos.default", "uplinks.qos.default.min", "uplinks.qos.classes.share", "uplinks.qos.classes.max", "uplinks.qos.classes.ecn",
+		"vports.qos", "networks.qos", "qosGroups.burst", "networks.qos.burst", "qosGroups.vports",
 		"classification.default", "classification.rules", "classification.builtIn", "classification.outer",
 	}
 	for _, list := range []string{"vports.acls.", "aclLists.rules."} {
@@ -83,6 +87,11 @@ func TestDefaultsAreComplete(t *testing.T) {
 	}
 	for _, key := range []string{"vport", "network", "vsid", "remote", "local", "port", "remotePort", "localPort", "etherType", "dscp", "pcp"} {
 		without = append(without, "classification.rules.match."+key)
+	}
+	for _, list := range []string{"vports.qos.", "qosGroups.", "networks.qos."} {
+		for _, key := range []string{"min", "max", "destinations", "inbound", "group", "vports"} {
+			without = append(without, list+key)
+		}
 	}
 	documented := map[string]bool{}
 	for _, d := range Defaults {
@@ -96,10 +105,12 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"vports.acls": aclFields(&ACLConfig{}), "classification": classificationFields(&ClassificationConfig{}),
 		"classification.default": outcomeFields(&OutcomeConfig{}, ""), "classification.rules": classRuleFields(&ClassRuleConfig{}),
 		"classification.rules.match": matchFields(&MatchConfig{}), "classification.builtIn": builtInFields(&BuiltInConfig{}),
+		"uplinks.qos": linkQoSFields(&LinkQoSConfig{}), "uplinks.qos.default": minFields(&ShareConfig{}), "uplinks.qos.classes": classFields(&ClassConfig{}),
+		"vports.qos": ownQoSFields(&VportQoSConfig{}), "qosGroups": qosGroupFields(&QoSGroupConfig{}), "networks.qos": networkQoSFields(&NetworkQoSConfig{}),
 		"classification.outer": outerFields(&OuterConfig{}),
 		"aclLists":             aclListFields(&ACLListConfig{}), "aclLists.rules": aclFields(&ACLConfig{}), "networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
 	}
-	known := map[string]bool{"vports.device.interface": true, "vports.device.persist": true}
+	known := map[string]bool{"vports.device.interface": true, "vports.device.persist": true, "uplinks.qos.classes.ecn.from": true, "uplinks.qos.classes.ecn.full": true}
 	for section, fields := range tables {
 		for _, f := range fields {
 			key := section + "." + f.key

@@ -35,7 +35,7 @@ func (e Effect) String() string {
 type Change struct {
 	Op   Op
 	Kind string // host, daemon, dataplane, uplink, vport, acl list, acl, network, subnet, route, peer, record,
-	// classification, rule, built-in, outer
+	// classification, rule, built-in, outer, class, qos group, host group
 	Name   string // "red-vm1"; of a record "10.0.0.7 of red-web", of a rule "ssh of vport red-vm1"; empty for sections that exist once
 	Detail string // "mtu 1500 -> 1400, mac ..."; for what is added or removed, what it is
 	Effect Effect
@@ -57,7 +57,7 @@ func (c Change) String() string {
 }
 
 // kinds orders changes for display: from what carries others to what rests on them.
-var kinds = []string{"host", "daemon", "dataplane", "uplink", "network", "subnet", "route", "peer", "acl list", "vport", "acl",
+var kinds = []string{"host", "daemon", "dataplane", "uplink", "class", "qos group", "host group", "network", "subnet", "route", "peer", "acl list", "vport", "acl",
 	"classification", "rule", "built-in", "outer", "record"}
 
 // Diff lists what makes wanted of now, in the order of kinds, then by name. A nil configuration is one without anything.
@@ -71,6 +71,9 @@ func Diff(now, wanted *Config) []Change {
 	out = append(out, diffObjects("acl list", EffectPolicy, aclListsOf(now), aclListsOf(wanted))...)
 	out = append(out, diffACLs(now, wanted)...)
 	out = append(out, diffClassification(now, wanted)...)
+	out = append(out, diffObjects("class", EffectPolicy, classesOf(now), classesOf(wanted))...)
+	out = append(out, diffObjects("qos group", EffectPolicy, qosGroupsOf(now), qosGroupsOf(wanted))...)
+	out = append(out, diffObjects("host group", EffectPolicy, hostGroupsOf(now), hostGroupsOf(wanted))...)
 	out = append(out, diffObjects("network", EffectPolicy, networksOf(now), networksOf(wanted))...)
 	out = append(out, diffObjects("subnet", EffectPolicy, subnetsOf(now), subnetsOf(wanted))...)
 	out = append(out, diffObjects("route", EffectPolicy, routesOf(now), routesOf(wanted))...)

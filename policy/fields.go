@@ -16,7 +16,7 @@ import (
 
 func configFields(c *Config) []field {
 	return []field{
-		{"host", section(&c.Host, []field{{"name", name(&c.Host.Name), "name this host"}}), "add host: {name: <name of this host>}"},
+		{"host", section(&c.Host, hostFields(&c.Host)), "add host: {name: <name of this host>}"},
 		{"daemon", section(&c.Daemon, daemonFields(&c.Daemon)), ""},
 		{"dataplane", section(&c.Dataplane, dataplaneFields(&c.Dataplane)), ""},
 		{"uplinks", objects(&c.Uplinks, uplinkFields), ""},
@@ -24,8 +24,17 @@ func configFields(c *Config) []field {
 		{"aclLists", objects(&c.ACLLists, aclListFields), ""},
 		{"classification", section(&c.Classification, classificationFields(&c.Classification)), ""},
 		{"networks", objects(&c.Networks, networkFields), ""},
+		{"qosGroups", objects(&c.QoSGroups, qosGroupFields), ""},
+		{"hostGroups", objects(&c.HostGroups, hostGroupFields), ""},
 		{"hosts", objects(&c.Hosts, peerFields), ""},
 		{"records", objects(&c.Records, recordFields), ""},
+	}
+}
+
+func hostFields(h *HostConfig) []field {
+	return []field{
+		{"name", name(&h.Name), "name this host"},
+		{"group", name(&h.Group), ""},
 	}
 }
 
@@ -80,6 +89,7 @@ func uplinkFields(u *UplinkConfig) []field {
 		{"mtu", number(&u.MTU, minMTU, maxMTU), ""},
 		{"providerAddresses", list(&u.ProviderAddresses, providerPrefix), ""},
 		{"gateway", providerAddress(&u.Gateway), ""},
+		{"qos", owned(&u.QoS.owner, section(&u.QoS, linkQoSFields(&u.QoS))), ""},
 	}
 }
 
@@ -104,6 +114,7 @@ func vportFields(p *VportConfig) []field {
 		{"trunk", list(&p.Trunk, func(n *uint16) reader { return number(n, 1, maxVLAN) }), ""},
 		{"acls", objects(&p.ACLs, aclFields), ""},
 		{"aclList", name(&p.ACLList), ""},
+		{"qos", owned(&p.QoS.owner, section(&p.QoS, ownQoSFields(&p.QoS))), ""},
 	}
 }
 
@@ -140,6 +151,7 @@ func networkFields(n *NetworkConfig) []field {
 		{"rdid", number(&n.RDID, 1, minDerivedRDID-1), ""},
 		{"subnets", objects(&n.Subnets, subnetFields), ""},
 		{"routes", objects(&n.Routes, routes), ""},
+		{"qos", owned(&n.QoS.owner, section(&n.QoS, networkQoSFields(&n.QoS))), ""},
 	}
 }
 

@@ -1,6 +1,10 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sluicenet/sluice/packet"
+)
 
 // TrafficClasses is the number of traffic classes (IEEE 802.1Q has eight priorities).
 const TrafficClasses = 8
@@ -17,7 +21,9 @@ type QoS struct {
 	// Storms are limits of flooded frames towards vports, in the order of their ports.
 	Storms []StormQoS
 
-	schedulerOf []uint32 // by port index: place in Schedulers + 1
+	schedulerOf  []uint32 // by port index: place in Schedulers + 1
+	destinations []destination
+	destOf       [][2]uint32 // by port index of the sender: where its destinations begin and end
 }
 
 // SchedulerQoS is the configuration of one output's scheduler.
@@ -77,6 +83,53 @@ type StormQoS struct {
 	BurstBytes  uint64
 }
 
+// destination is a prefix of a vport's destination class.
+type destination struct {
+	prefix Prefix
+	dest   uint8
+}
+
+// Dest is the destination class of an address for a vport, 0 without one.
+func (q *QoS) Dest(in uint32, to packet.Addr) uint8 {
+	list := q.destinationsOf(in)
+	for i := range list {
+		if p := list[i].prefix; p.Contains(to) || p == (Prefix{}) && !to.Is4() { // ::/0 is all zeros
+			return list[i].dest
+		}
+	}
+	return 0
+}
+
+func (q *QoS) destinationsOf(in uint32) []destination {
+	if q == nil || int(in) >= len(q.destOf) {
+		return nil
+	}
+	return q.destinations[q.destOf[in][0]:q.destOf[in][1]]
+}
+
+// sameQueues reports that packets are put into the same classes of the same outputs, all but what Dest says.
+func (q *QoS) sameQueues(o *QoS) bool {
+	if q == o {
+		return true
+	}
+	var none QoS
+	a, b := q, o
+	if a == nil {
+		a = &none
+	}
+	if b == nil {
+		b = &none
+	}
+	return slices.EqualFunc(a.Schedulers, b.Schedulers, func(a, b SchedulerQoS) bool { return a.Port == b.Port && a.classOf == b.classOf })
+}
+
+// Equal reports that two say the same.
+func (q *QoS) Equal(o *QoS) bool {
+	return q == o || q != nil && o != nil && slices.Equal(q.Storms, o.Storms) && slices.Equal(q.destinations, o.destinations) &&
+		slices.Equal(q.destOf, o.destOf) &&
+		slices.EqualFunc(q.Schedulers, o.Schedulers, func(a, b SchedulerQoS) bool { return a.Equal(&b) })
+}
+
 // Scheduler finds the scheduler of an output, nil without one.
 func (q *QoS) Scheduler(port uint32) *SchedulerQoS {
 	if q == nil || int(port) >= len(q.schedulerOf) || q.schedulerOf[port] == 0 {
@@ -104,5 +157,5 @@ func (s *SchedulerQoS) Leaf(in uint32, dest uint8) uint32 {
 func (s *SchedulerQoS) Equal(o *SchedulerQoS) bool {
 	return s == o || s.Port == o.Port && s.RateBytesPerSec == o.RateBytesPerSec && s.BurstBytes == o.BurstBytes &&
 		s.Classes == o.Classes && slices.Equal(s.Groups, o.Groups) && slices.Equal(s.Leaves, o.Leaves) &&
-		slices.Equal(s.firstLeaf, o.firstLeaf)
+		slices.Equal(s.firstLeaf, o.firstLeaf) && s.classOf == o.classOf
 }

@@ -7,7 +7,7 @@ import (
 // What Diff compares of each object, and how far a change to it reaches. A configuration that is nil has no objects.
 
 func hostView(c *Config) view {
-	return view{properties: []property{prop("name", c.Host.Name, EffectPolicy)}}
+	return view{properties: []property{prop("name", c.Host.Name, EffectPolicy), prop("group", c.Host.Group, EffectPolicy)}}
 }
 
 func daemonView(c *Config) view {
@@ -59,6 +59,8 @@ func uplinksOf(c *Config) []view {
 			prop("mtu", mtu, EffectRestart),
 			prop("providerAddresses", listed(u.ProviderAddresses), EffectPolicy),
 			prop("gateway", gateway, EffectPolicy),
+			prop("qos rate", u.rateWords(), EffectPolicy),
+			prop("default flow", u.defaultFlowWords(), EffectPolicy),
 		}}
 	}
 	return views
@@ -85,6 +87,7 @@ func vportsOf(c *Config) []view {
 			prop("passThrough", v.PassThrough, EffectPolicy),
 			prop("trunk", listed(v.Trunk), EffectPolicy),
 			prop("aclList", v.ACLList, EffectPolicy),
+			prop("qos", &v.QoS, EffectPolicy),
 		}}
 	}
 	return views
@@ -96,7 +99,8 @@ func networksOf(c *Config) []view {
 	}
 	views := make([]view, len(c.Networks))
 	for i := range c.Networks {
-		views[i] = view{c.Networks[i].Name, []property{prop("rdid", c.Networks[i].RDID, EffectPolicy)}}
+		views[i] = view{c.Networks[i].Name, []property{prop("rdid", c.Networks[i].RDID, EffectPolicy),
+			prop("qos", c.Networks[i].QoS.words(), EffectPolicy), prop("qos of its vports", &c.Networks[i].QoS.Vports, EffectPolicy)}}
 	}
 	return views
 }

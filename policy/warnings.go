@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Overhead is what NVGRE over IPv4 adds to an IP packet of a VM: its Ethernet header, GRE with key, and outer IPv4 (RFC
@@ -20,6 +21,7 @@ func (c *Config) Warnings() []Problem {
 	w.reach()
 	w.routes()
 	w.aclLists()
+	w.qos()
 	return sortProblems(w.d.problems)
 }
 
@@ -80,6 +82,26 @@ func (w *warner) aclLists() {
 	for i := range w.c.ACLLists {
 		if l := &w.c.ACLLists[i]; !used[l.Name] {
 			w.warn(l, "name", "no vport has the list, so its rules concern nobody", "add aclList: "+l.Name+" to a vport, or remove the list")
+		}
+	}
+}
+
+// qos warns of shares that may not hold.
+func (w *warner) qos() {
+	minimums := slices.ContainsFunc(w.c.Vports, func(v VportConfig) bool {
+		s := w.c.shareOf(&v)
+		return s.min != nil && s.min.MinBytesPerSec > 0
+	})
+	for i := range w.c.Uplinks {
+		u := &w.c.Uplinks[i]
+		if u.has("qos") && u.QoS.BytesPerSec == 0 {
+			w.warn(&u.QoS, "", "the rate of the link is left to the device, and a file is refused while it does not tell it, as when the link is down",
+				"add rate: <rate>, for example rate: 10Gbit")
+		}
+		for j := range u.QoS.Classes {
+			if c := &u.QoS.Classes[j]; c.Strict && c.MaxBytesPerSec == 0 && minimums {
+				w.warn(c, "", "the class is strict without a max, so it may take what vports have as their minimum", "add max: <rate>")
+			}
 		}
 	}
 }
