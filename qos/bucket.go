@@ -68,11 +68,11 @@ func (b *bucket) until(length int64) int64 {
 // next packet if that is longer. So those with short packets do not starve others of the same owner; and a packet that is
 // longer than a frame holds up those of other classes, but strict ones above its own.
 func (b *bucket) begin(length int64, class, strict uint8) bool {
-	if b.need != 0 && b.holder != class && (strict>>class&1 == 0 || class < b.holder && strict>>b.holder&1 != 0) {
+	if b.need != 0 && b.holder != class && !before(class, b.holder, strict) {
 		return false
 	}
 	if !b.fits(max(length, int64(b.start))) {
-		b.hold(length, class)
+		b.hold(length, class, strict)
 		return false
 	}
 	if b.holder == class {
@@ -81,9 +81,14 @@ func (b *bucket) begin(length int64, class, strict uint8) bool {
 	return true
 }
 
-// hold keeps the bucket for a packet that is longer than a frame, unless it is kept already.
-func (b *bucket) hold(length int64, class uint8) {
-	if length > int64(b.start) && b.need == 0 {
+// before reports whether a class goes before another whatever that waits for.
+func before(class, other, strict uint8) bool {
+	return strict>>class&1 != 0 && (class > other || strict>>other&1 == 0)
+}
+
+// hold keeps the bucket for a packet that is longer than a frame, unless it is kept already for one with the same right.
+func (b *bucket) hold(length int64, class, strict uint8) {
+	if length > int64(b.start) && (b.need == 0 || before(class, b.holder, strict)) {
 		b.need, b.holder = uint32(length), class
 	}
 }

@@ -105,6 +105,7 @@ func TestThrottledVportsOfTenThousand(t *testing.T) {
 	const n = 10_000
 	c := &Config{RateBytesPerSec: 10 * gbit, Leaves: leaves(n), Packets: 100_000}
 	for i := range c.Leaves {
+		c.Leaves[i].BurstBytes = 10 * fullFrame
 		c.Leaves[i].MaxBytesPerSec = 500_000 // 5 GB/s over all would be more than the link
 		if i%2 == 0 {
 			c.Leaves[i].MaxBytesPerSec = 50_000

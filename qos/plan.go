@@ -8,8 +8,8 @@ const (
 	defaultQueueBytes = 256 << 10
 	linkBurstRate     = 2000 // bursts a second: what a worker that was away for half a millisecond may make up for
 	minLinkBurst      = 128 << 10
-	burstRate         = 1000 // bursts a second of other limits
-	minBurst          = 10 * fullFrame
+	burstRate         = 1000     // bursts a second of other limits
+	minBurst          = 64 << 10 // some of the longest frames: while others have their turn, no tokens are lost
 )
 
 // tables are what a scheduler keeps of its configuration's size, without Go pointers and outside of the Go heap.

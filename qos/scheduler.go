@@ -28,9 +28,8 @@ type Scheduler struct {
 	out        []uint64 // of the current Dequeue
 	from       []Origin
 	n          int
-	short      int64 // length of the packet that some limit had no room for
-	permit     bool  // let it go: it is longer than any burst, and all buckets are full
-	fetched    uint64
+	short      int64  // length of the packet that some limit had no room for
+	permit     bool   // let it go: it is longer than any burst, and all buckets are full
 	generation uint64 // of configurations
 }
 
@@ -328,7 +327,7 @@ func (s *Scheduler) settle(id uint32, e *entity, sent int64, v verdict) verdict 
 	if v != tight || b.fits(s.short) {
 		return v
 	}
-	b.hold(s.short, uint8(id%Classes))
+	b.hold(s.short, uint8(id%Classes), s.strict)
 	s.throttle(id, e, b)
 	return empty
 }
