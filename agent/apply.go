@@ -195,5 +195,23 @@ func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover 
 		return nil, nil, err
 	}
 	a.running.Store(next)
+	a.tellScheduling(now, next)
 	return next, a.closePorts(p.close), nil
+}
+
+// tellScheduling logs who divides the uplinks that have shares from now on.
+func (a *Agent) tellScheduling(now, next *Running) {
+	for i := range next.Config.Uplinks {
+		u := &next.Config.Uplinks[i]
+		if !u.Scheduled() {
+			continue
+		}
+		if now.Config != nil {
+			if was := now.Config.Uplink(u.Name); was != nil && was.Scheduled() {
+				continue
+			}
+		}
+		dcb := dcbOf(next.byName[u.Name].device)
+		a.log.Info("classes are scheduled in software", "uplink", u.Name, "device", dcb.String())
+	}
 }

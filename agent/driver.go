@@ -51,6 +51,8 @@ type Device interface {
 	MTU() int
 	// Link reports the carrier; speedMbit is 0 when the device does not know it.
 	Link() (up bool, speedMbit uint32)
+	// DCB is the number of traffic classes that the device schedules by itself; the error says why there are none.
+	DCB() (classes int, err error)
 	Stats() (DeviceStats, error)
 	RxQueues() int
 	TxQueues() int

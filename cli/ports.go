@@ -102,8 +102,22 @@ type Uplink struct {
 	ProviderAddresses []string `json:"providerAddresses"`
 	Gateway           string   `json:"gateway,omitempty"`
 	Device            Device   `json:"device"`
+	DCB               DCB      `json:"dcb"`
 	Counters          Counters `json:"counters"`
 	Rates             *Rates   `json:"rates,omitempty"`
+}
+
+// DCB is what an uplink's device can do of data center bridging by itself.
+type DCB struct {
+	Classes uint32 `json:"classes"`
+	Reason  string `json:"reason,omitempty"` // why there are none
+}
+
+func (d DCB) String() string {
+	if d.Classes == 0 {
+		return firstOf(d.Reason, "none in the device")
+	}
+	return fmt.Sprintf("%d classes in the device, which are not used: software schedules", d.Classes)
 }
 
 // Uplinks is a list of them.
@@ -123,7 +137,7 @@ func NewUplinks(before, now *sluicev1.ListUplinksResponse) *Uplinks {
 	for _, p := range now.GetUplinks() {
 		list.Uplinks = append(list.Uplinks, Uplink{
 			Name: p.GetName(), Index: p.GetIndex(), MAC: p.GetMac(), MTU: p.GetMtu(), ProviderAddresses: notNil(p.GetProviderAddresses()),
-			Gateway: p.GetGateway(), Device: newDevice(p.GetDevice()), Counters: newCounters(p.GetCounters()),
+			Gateway: p.GetGateway(), Device: newDevice(p.GetDevice()), DCB: DCB{Classes: p.GetDcb().GetClasses(), Reason: p.GetDcb().GetReason()}, Counters: newCounters(p.GetCounters()),
 			Rates: newRates(w, was[p.GetName()], p.GetCounters()),
 		})
 	}
@@ -150,7 +164,8 @@ func (l *Uplinks) Draw(s *Screen) {
 func (p *Uplink) Draw(s *Screen) {
 	pairs := [][2]string{{"uplink", p.Name}, {"addresses", strings.Join(p.ProviderAddresses, " ")}, {"gateway", p.Gateway}, {"mac", p.MAC},
 		{"mtu", strconv.Itoa(int(p.MTU))}}
-	s.Pairs(append(pairs, p.Device.pairs(s)...)...)
+	pairs = append(append(pairs, p.Device.pairs(s)...), [2]string{"dcb", p.DCB.String()})
+	s.Pairs(pairs...)
 	drawTraffic(s, p.Counters, p.Rates, p.Device)
 }
 

@@ -39,6 +39,7 @@ type port interface {
 	mac() packet.MAC
 	mtu() int
 	link() (up bool, speedMbit uint32)
+	dcb() (classes int, err error)
 	stats() (Stats, error)
 	rxQueues() int
 	txQueues() int
@@ -149,6 +150,16 @@ func (d *Device) Link() (up bool, speedMbit uint32) {
 		return false, 0
 	}
 	return d.port.link()
+}
+
+// DCB is the number of traffic classes that the device schedules by itself (IEEE 802.1Q); ErrUnsupported where it has none.
+func (d *Device) DCB() (classes int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return 0, fmt.Errorf("DCB of %s: %w: it is closed", d.name, ErrNoDevice)
+	}
+	return d.port.dcb()
 }
 
 // Stats reads the counters.

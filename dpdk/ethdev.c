@@ -77,6 +77,15 @@ int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
 	return ret;
 }
 
+int sluice_ethdev_dcb(uint16_t port)
+{
+	struct rte_eth_dcb_info info;
+	memset(&info, 0, sizeof(info));
+	int ret = rte_eth_dev_get_dcb_info(port, &info);
+
+	return ret < 0 ? ret : info.nb_tcs;
+}
+
 int sluice_ethdev_close(uint16_t port)
 {
 	struct rte_eth_dev_info info;

@@ -250,6 +250,19 @@ func (e *ethdev) link() (up bool, speedMbit uint32) {
 	return up, uint32(speed)
 }
 
+// dcb asks the driver; what a driver without DCB returns is told as ErrUnsupported.
+func (e *ethdev) dcb() (classes int, err error) {
+	n := C.sluice_ethdev_dcb(e.id)
+	if n >= 0 {
+		return int(n), nil
+	}
+	if err := errno(n); errors.Is(err, syscall.ENOTSUP) {
+		return 0, fmt.Errorf("device %s: its driver has no DCB: %w", e.name, ErrUnsupported)
+	} else {
+		return 0, failure("ask device "+e.name+" for DCB", err, "")
+	}
+}
+
 func (e *ethdev) stats() (Stats, error) {
 	var s C.struct_rte_eth_stats
 	if err := errno(C.rte_eth_stats_get(e.id, &s)); err != nil {

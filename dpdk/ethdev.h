@@ -23,6 +23,8 @@ int sluice_ethdev_close(uint16_t port);
 int sluice_ethdev_find(const char *name);
 /* 1 if the link is up; the speed is 0 where it is not known. */
 int sluice_ethdev_link(uint16_t port, uint32_t *speed_mbit);
+/* Traffic classes of DCB that the driver tells of, or a negative errno. */
+int sluice_ethdev_dcb(uint16_t port);
 struct sluice_txlock *sluice_txlocks_create(unsigned int n);
 struct sluice_tapq *sluice_tapqs_create(unsigned int n);
 

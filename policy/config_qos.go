@@ -107,6 +107,9 @@ func (c *VportQoSConfig) label() string {
 	return "qos of " + c.owner
 }
 
+// Scheduled reports that what leaves by the uplink has shares.
+func (u *UplinkConfig) Scheduled() bool { return u.has("qos") }
+
 // QoSGroup finds a group by name, nil without one.
 func (c *Config) QoSGroup(name string) *QoSGroupConfig {
 	for i := range c.QoSGroups {

@@ -80,6 +80,7 @@ func (s *Service) ListUplinks(_ context.Context, req *sluicev1.ListUplinksReques
 		}
 		u := &sluicev1.Uplink{
 			Name: p.Name, Index: p.Index, Mac: p.MAC.String(), Mtu: uint32(p.MTU), Device: device(p), Counters: counters(p.Counters),
+			Dcb: &sluicev1.DCB{Classes: uint32(p.DCB.Classes), Reason: p.DCB.Reason},
 		}
 		for i := range r.Snapshot.PAs {
 			pa := &r.Snapshot.PAs[i]

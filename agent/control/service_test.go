@@ -137,6 +137,8 @@ func TestStatusAndLists(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, uplinks.GetUplinks(), 1)
 	up := uplinks.GetUplinks()[0]
+	require.Zero(t, up.GetDcb().GetClasses())
+	require.NotEmpty(t, up.GetDcb().GetReason())
 	require.Equal(t, []string{"172.16.1.1/24"}, up.GetProviderAddresses())
 	require.Equal(t, "172.16.1.254", up.GetGateway())
 	require.Equal(t, "pcap", up.GetDevice().GetDriver())

@@ -135,7 +135,7 @@ func (d *daemon) ListVports(_ context.Context, r *sluicev1.ListVportsRequest) (*
 func (d *daemon) ListUplinks(context.Context, *sluicev1.ListUplinksRequest) (*sluicev1.ListUplinksResponse, error) {
 	n := d.tick()
 	return &sluicev1.ListUplinksResponse{SampledNs: n * second, Uplinks: []*sluicev1.Uplink{{
-		Name: "up0", Index: 1, Mac: "02:00:00:00:00:01", Mtu: 1600, ProviderAddresses: []string{"172.16.1.1/24"}, Gateway: "172.16.1.254",
+		Name: "up0", Index: 1, Mac: "02:00:00:00:00:01", Mtu: 1600, ProviderAddresses: []string{"172.16.1.1/24"}, Gateway: "172.16.1.254", Dcb: &sluicev1.DCB{Reason: "device up0: its driver has no DCB"},
 		Device: &sluicev1.Device{Driver: "net_ixgbe", Address: "0000:03:00.0", LinkUp: true, SpeedMbitPerSec: 10_000, RxQueues: 2, TxQueues: 2,
 			Stats: &sluicev1.DeviceStats{RxPackets: n * 1001, RxMissed: n}},
 		Counters: traffic(n),

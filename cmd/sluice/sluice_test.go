@@ -83,7 +83,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		"vport totals":  {[]string{"vport", "list", "--interval", "0"}, 0, []string{"RX PACKETS", "1,000", "125,000"}, "vports.1.counters.rxPackets", nil},
 		"vport show":    {[]string{"vport", "show", "red-vm1", "--interval", "1ms"}, 0, []string{"interface  red-vm1 in namespace red-vm1", "2,000 received + 10 created = 1,980 sent + 10 consumed + 20 dropped + 0 queued", "adds up", "source-spoof", "no counts of the device itself: a tap counts nothing"}, "vsid", 6001.0},
 		"uplink list":   {[]string{"uplink", "list", "--interval", "1ms"}, 0, []string{"172.16.1.1/24", "0000:03:00.0", "10Gbit/s"}, "uplinks.0.rates.droppedPerSec", 10.0},
-		"uplink show":   {[]string{"uplink", "show", "up0", "--interval", "1ms"}, 0, []string{"gateway    172.16.1.254", "link       up, 10Gbit/s", "2 missed"}, "device.speedMbitPerSec", 10000.0},
+		"uplink show":   {[]string{"uplink", "show", "up0", "--interval", "1ms"}, 0, []string{"gateway    172.16.1.254", "link       up, 10Gbit/s", "dcb        device up0: its driver has no DCB", "2 missed"}, "device.speedMbitPerSec", 10000.0},
 		"record list":   {[]string{"record", "list"}, 0, []string{"vport red-vm1", "host 172.16.1.2", "l2-only"}, "records.1.pa", "172.16.1.2"},
 		"records of":    {[]string{"record", "list", "--subnet", "red-db"}, 0, []string{"6002"}, "records.0.subnet", "red-db"},
 		"record none":   {[]string{"record", "list", "--ca", "10.9.9.9"}, 0, []string{"no records"}, "records", []any{}},

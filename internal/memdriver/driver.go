@@ -261,6 +261,7 @@ func (v *device) MAC() packet.MAC      { return v.mac }
 func (v *device) MTU() int             { return v.mtu }
 func (v *device) Link() (bool, uint32) { return !v.closed, 10_000 }
 func (v *device) Created() bool        { return v.created }
+func (v *device) DCB() (int, error)    { return 0, errors.ErrUnsupported }
 func (v *device) Close() error         { return v.end("close", !v.persist) }
 func (v *device) Remove() error        { return v.end("remove", true) }
 

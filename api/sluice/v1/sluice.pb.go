@@ -1899,6 +1899,7 @@ type Uplink struct {
 	Gateway           string                 `protobuf:"bytes,6,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	Device            *Device                `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"`
 	Counters          *Counters              `protobuf:"bytes,8,opt,name=counters,proto3" json:"counters,omitempty"`
+	Dcb               *DCB                   `protobuf:"bytes,9,opt,name=dcb,proto3" json:"dcb,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1989,6 +1990,66 @@ func (x *Uplink) GetCounters() *Counters {
 	return nil
 }
 
+func (x *Uplink) GetDcb() *DCB {
+	if x != nil {
+		return x.Dcb
+	}
+	return nil
+}
+
+// DCB is what an uplink's device can do of IEEE 802.1 data center bridging by itself.
+type DCB struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Classes       uint32                 `protobuf:"varint,1,opt,name=classes,proto3" json:"classes,omitempty"` // traffic classes that it schedules; 0: none
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`    // why there are none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DCB) Reset() {
+	*x = DCB{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DCB) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DCB) ProtoMessage() {}
+
+func (x *DCB) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DCB.ProtoReflect.Descriptor instead.
+func (*DCB) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DCB) GetClasses() uint32 {
+	if x != nil {
+		return x.Classes
+	}
+	return 0
+}
+
+func (x *DCB) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ListSchedulersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"` // empty: all; else that of one output, NOT_FOUND without it
@@ -1998,7 +2059,7 @@ type ListSchedulersRequest struct {
 
 func (x *ListSchedulersRequest) Reset() {
 	*x = ListSchedulersRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2071,7 @@ func (x *ListSchedulersRequest) String() string {
 func (*ListSchedulersRequest) ProtoMessage() {}
 
 func (x *ListSchedulersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[25]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2084,7 @@ func (x *ListSchedulersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulersRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulersRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{25}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListSchedulersRequest) GetPort() string {
@@ -2043,7 +2104,7 @@ type ListSchedulersResponse struct {
 
 func (x *ListSchedulersResponse) Reset() {
 	*x = ListSchedulersResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +2116,7 @@ func (x *ListSchedulersResponse) String() string {
 func (*ListSchedulersResponse) ProtoMessage() {}
 
 func (x *ListSchedulersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[26]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +2129,7 @@ func (x *ListSchedulersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulersResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulersResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{26}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSchedulersResponse) GetSampledNs() uint64 {
@@ -2104,7 +2165,7 @@ type Scheduler struct {
 
 func (x *Scheduler) Reset() {
 	*x = Scheduler{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2177,7 @@ func (x *Scheduler) String() string {
 func (*Scheduler) ProtoMessage() {}
 
 func (x *Scheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[27]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2190,7 @@ func (x *Scheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduler.ProtoReflect.Descriptor instead.
 func (*Scheduler) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{27}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Scheduler) GetPort() string {
@@ -2218,7 +2279,7 @@ type TrafficClass struct {
 
 func (x *TrafficClass) Reset() {
 	*x = TrafficClass{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2291,7 @@ func (x *TrafficClass) String() string {
 func (*TrafficClass) ProtoMessage() {}
 
 func (x *TrafficClass) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[28]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2304,7 @@ func (x *TrafficClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficClass.ProtoReflect.Descriptor instead.
 func (*TrafficClass) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{28}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TrafficClass) GetTc() uint32 {
@@ -2315,7 +2376,7 @@ type SchedulerGroup struct {
 
 func (x *SchedulerGroup) Reset() {
 	*x = SchedulerGroup{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2388,7 @@ func (x *SchedulerGroup) String() string {
 func (*SchedulerGroup) ProtoMessage() {}
 
 func (x *SchedulerGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[29]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2401,7 @@ func (x *SchedulerGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerGroup.ProtoReflect.Descriptor instead.
 func (*SchedulerGroup) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{29}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SchedulerGroup) GetName() string {
@@ -2395,7 +2456,7 @@ type SchedulerLeaf struct {
 
 func (x *SchedulerLeaf) Reset() {
 	*x = SchedulerLeaf{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2468,7 @@ func (x *SchedulerLeaf) String() string {
 func (*SchedulerLeaf) ProtoMessage() {}
 
 func (x *SchedulerLeaf) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[30]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2481,7 @@ func (x *SchedulerLeaf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerLeaf.ProtoReflect.Descriptor instead.
 func (*SchedulerLeaf) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{30}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SchedulerLeaf) GetVport() string {
@@ -2496,7 +2557,7 @@ type SchedulerQueue struct {
 
 func (x *SchedulerQueue) Reset() {
 	*x = SchedulerQueue{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2569,7 @@ func (x *SchedulerQueue) String() string {
 func (*SchedulerQueue) ProtoMessage() {}
 
 func (x *SchedulerQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[31]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2582,7 @@ func (x *SchedulerQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerQueue.ProtoReflect.Descriptor instead.
 func (*SchedulerQueue) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{31}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SchedulerQueue) GetTc() uint32 {
@@ -2590,7 +2651,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2602,7 +2663,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[32]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2615,7 +2676,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{32}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListRecordsRequest) GetSubnet() string {
@@ -2641,7 +2702,7 @@ type ListRecordsResponse struct {
 
 func (x *ListRecordsResponse) Reset() {
 	*x = ListRecordsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2653,7 +2714,7 @@ func (x *ListRecordsResponse) String() string {
 func (*ListRecordsResponse) ProtoMessage() {}
 
 func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2666,7 +2727,7 @@ func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListRecordsResponse) GetRecords() []*Record {
@@ -2693,7 +2754,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2705,7 +2766,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2718,7 +2779,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Record) GetNetwork() string {
@@ -2792,7 +2853,7 @@ type ListNeighboursRequest struct {
 
 func (x *ListNeighboursRequest) Reset() {
 	*x = ListNeighboursRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +2865,7 @@ func (x *ListNeighboursRequest) String() string {
 func (*ListNeighboursRequest) ProtoMessage() {}
 
 func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +2878,7 @@ func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighboursRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
 }
 
 type ListNeighboursResponse struct {
@@ -2829,7 +2890,7 @@ type ListNeighboursResponse struct {
 
 func (x *ListNeighboursResponse) Reset() {
 	*x = ListNeighboursResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +2902,7 @@ func (x *ListNeighboursResponse) String() string {
 func (*ListNeighboursResponse) ProtoMessage() {}
 
 func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +2915,7 @@ func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighboursResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListNeighboursResponse) GetNeighbours() []*Neighbour {
@@ -2877,7 +2938,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +2950,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2902,7 +2963,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Neighbour) GetUplink() string {
@@ -2948,7 +3009,7 @@ type ListLearnedRequest struct {
 
 func (x *ListLearnedRequest) Reset() {
 	*x = ListLearnedRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3021,7 @@ func (x *ListLearnedRequest) String() string {
 func (*ListLearnedRequest) ProtoMessage() {}
 
 func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3034,7 @@ func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedRequest.ProtoReflect.Descriptor instead.
 func (*ListLearnedRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{39}
 }
 
 type ListLearnedResponse struct {
@@ -2985,7 +3046,7 @@ type ListLearnedResponse struct {
 
 func (x *ListLearnedResponse) Reset() {
 	*x = ListLearnedResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +3058,7 @@ func (x *ListLearnedResponse) String() string {
 func (*ListLearnedResponse) ProtoMessage() {}
 
 func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +3071,7 @@ func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedResponse.ProtoReflect.Descriptor instead.
 func (*ListLearnedResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{39}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListLearnedResponse) GetLearned() []*LearnedMac {
@@ -3032,7 +3093,7 @@ type LearnedMac struct {
 
 func (x *LearnedMac) Reset() {
 	*x = LearnedMac{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3044,7 +3105,7 @@ func (x *LearnedMac) String() string {
 func (*LearnedMac) ProtoMessage() {}
 
 func (x *LearnedMac) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3057,7 +3118,7 @@ func (x *LearnedMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedMac.ProtoReflect.Descriptor instead.
 func (*LearnedMac) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{40}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *LearnedMac) GetBridge() string {
@@ -3097,7 +3158,7 @@ type ListDropsRequest struct {
 
 func (x *ListDropsRequest) Reset() {
 	*x = ListDropsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3170,7 @@ func (x *ListDropsRequest) String() string {
 func (*ListDropsRequest) ProtoMessage() {}
 
 func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3183,7 @@ func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsRequest.ProtoReflect.Descriptor instead.
 func (*ListDropsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{41}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListDropsRequest) GetPort() string {
@@ -3142,7 +3203,7 @@ type ListDropsResponse struct {
 
 func (x *ListDropsResponse) Reset() {
 	*x = ListDropsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3215,7 @@ func (x *ListDropsResponse) String() string {
 func (*ListDropsResponse) ProtoMessage() {}
 
 func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3228,7 @@ func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsResponse.ProtoReflect.Descriptor instead.
 func (*ListDropsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{42}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListDropsResponse) GetSampledNs() uint64 {
@@ -3197,7 +3258,7 @@ type Drop struct {
 
 func (x *Drop) Reset() {
 	*x = Drop{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3209,7 +3270,7 @@ func (x *Drop) String() string {
 func (*Drop) ProtoMessage() {}
 
 func (x *Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3222,7 +3283,7 @@ func (x *Drop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drop.ProtoReflect.Descriptor instead.
 func (*Drop) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{43}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Drop) GetPort() string {
@@ -3272,7 +3333,7 @@ type NextHopRequest struct {
 
 func (x *NextHopRequest) Reset() {
 	*x = NextHopRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3345,7 @@ func (x *NextHopRequest) String() string {
 func (*NextHopRequest) ProtoMessage() {}
 
 func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3358,7 @@ func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopRequest.ProtoReflect.Descriptor instead.
 func (*NextHopRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{44}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *NextHopRequest) GetVsid() uint32 {
@@ -3347,7 +3408,7 @@ type NextHopResponse struct {
 
 func (x *NextHopResponse) Reset() {
 	*x = NextHopResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3359,7 +3420,7 @@ func (x *NextHopResponse) String() string {
 func (*NextHopResponse) ProtoMessage() {}
 
 func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3372,7 +3433,7 @@ func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopResponse.ProtoReflect.Descriptor instead.
 func (*NextHopResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{45}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *NextHopResponse) GetVerdict() string {
@@ -3630,7 +3691,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x13ListUplinksResponse\x12\x1d\n" +
 	"\n" +
 	"sampled_ns\x18\x01 \x01(\x04R\tsampledNs\x12+\n" +
-	"\auplinks\x18\x02 \x03(\v2\x11.sluice.v1.UplinkR\auplinks\"\xfb\x01\n" +
+	"\auplinks\x18\x02 \x03(\v2\x11.sluice.v1.UplinkR\auplinks\"\x9d\x02\n" +
 	"\x06Uplink\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x10\n" +
@@ -3639,7 +3700,11 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x12provider_addresses\x18\x05 \x03(\tR\x11providerAddresses\x12\x18\n" +
 	"\agateway\x18\x06 \x01(\tR\agateway\x12)\n" +
 	"\x06device\x18\a \x01(\v2\x11.sluice.v1.DeviceR\x06device\x12/\n" +
-	"\bcounters\x18\b \x01(\v2\x13.sluice.v1.CountersR\bcounters\"+\n" +
+	"\bcounters\x18\b \x01(\v2\x13.sluice.v1.CountersR\bcounters\x12 \n" +
+	"\x03dcb\x18\t \x01(\v2\x0e.sluice.v1.DCBR\x03dcb\"7\n" +
+	"\x03DCB\x12\x18\n" +
+	"\aclasses\x18\x01 \x01(\rR\aclasses\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"+\n" +
 	"\x15ListSchedulersRequest\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\"m\n" +
 	"\x16ListSchedulersResponse\x12\x1d\n" +
@@ -3793,7 +3858,7 @@ func file_sluice_v1_sluice_proto_rawDescGZIP() []byte {
 	return file_sluice_v1_sluice_proto_rawDescData
 }
 
-var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*GetVersionRequest)(nil),      // 0: sluice.v1.GetVersionRequest
 	(*GetVersionResponse)(nil),     // 1: sluice.v1.GetVersionResponse
@@ -3820,27 +3885,28 @@ var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*ListUplinksRequest)(nil),     // 22: sluice.v1.ListUplinksRequest
 	(*ListUplinksResponse)(nil),    // 23: sluice.v1.ListUplinksResponse
 	(*Uplink)(nil),                 // 24: sluice.v1.Uplink
-	(*ListSchedulersRequest)(nil),  // 25: sluice.v1.ListSchedulersRequest
-	(*ListSchedulersResponse)(nil), // 26: sluice.v1.ListSchedulersResponse
-	(*Scheduler)(nil),              // 27: sluice.v1.Scheduler
-	(*TrafficClass)(nil),           // 28: sluice.v1.TrafficClass
-	(*SchedulerGroup)(nil),         // 29: sluice.v1.SchedulerGroup
-	(*SchedulerLeaf)(nil),          // 30: sluice.v1.SchedulerLeaf
-	(*SchedulerQueue)(nil),         // 31: sluice.v1.SchedulerQueue
-	(*ListRecordsRequest)(nil),     // 32: sluice.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),    // 33: sluice.v1.ListRecordsResponse
-	(*Record)(nil),                 // 34: sluice.v1.Record
-	(*ListNeighboursRequest)(nil),  // 35: sluice.v1.ListNeighboursRequest
-	(*ListNeighboursResponse)(nil), // 36: sluice.v1.ListNeighboursResponse
-	(*Neighbour)(nil),              // 37: sluice.v1.Neighbour
-	(*ListLearnedRequest)(nil),     // 38: sluice.v1.ListLearnedRequest
-	(*ListLearnedResponse)(nil),    // 39: sluice.v1.ListLearnedResponse
-	(*LearnedMac)(nil),             // 40: sluice.v1.LearnedMac
-	(*ListDropsRequest)(nil),       // 41: sluice.v1.ListDropsRequest
-	(*ListDropsResponse)(nil),      // 42: sluice.v1.ListDropsResponse
-	(*Drop)(nil),                   // 43: sluice.v1.Drop
-	(*NextHopRequest)(nil),         // 44: sluice.v1.NextHopRequest
-	(*NextHopResponse)(nil),        // 45: sluice.v1.NextHopResponse
+	(*DCB)(nil),                    // 25: sluice.v1.DCB
+	(*ListSchedulersRequest)(nil),  // 26: sluice.v1.ListSchedulersRequest
+	(*ListSchedulersResponse)(nil), // 27: sluice.v1.ListSchedulersResponse
+	(*Scheduler)(nil),              // 28: sluice.v1.Scheduler
+	(*TrafficClass)(nil),           // 29: sluice.v1.TrafficClass
+	(*SchedulerGroup)(nil),         // 30: sluice.v1.SchedulerGroup
+	(*SchedulerLeaf)(nil),          // 31: sluice.v1.SchedulerLeaf
+	(*SchedulerQueue)(nil),         // 32: sluice.v1.SchedulerQueue
+	(*ListRecordsRequest)(nil),     // 33: sluice.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),    // 34: sluice.v1.ListRecordsResponse
+	(*Record)(nil),                 // 35: sluice.v1.Record
+	(*ListNeighboursRequest)(nil),  // 36: sluice.v1.ListNeighboursRequest
+	(*ListNeighboursResponse)(nil), // 37: sluice.v1.ListNeighboursResponse
+	(*Neighbour)(nil),              // 38: sluice.v1.Neighbour
+	(*ListLearnedRequest)(nil),     // 39: sluice.v1.ListLearnedRequest
+	(*ListLearnedResponse)(nil),    // 40: sluice.v1.ListLearnedResponse
+	(*LearnedMac)(nil),             // 41: sluice.v1.LearnedMac
+	(*ListDropsRequest)(nil),       // 42: sluice.v1.ListDropsRequest
+	(*ListDropsResponse)(nil),      // 43: sluice.v1.ListDropsResponse
+	(*Drop)(nil),                   // 44: sluice.v1.Drop
+	(*NextHopRequest)(nil),         // 45: sluice.v1.NextHopRequest
+	(*NextHopResponse)(nil),        // 46: sluice.v1.NextHopResponse
 }
 var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	4,  // 0: sluice.v1.GetStatusResponse.workers:type_name -> sluice.v1.Worker
@@ -3859,44 +3925,45 @@ var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	24, // 13: sluice.v1.ListUplinksResponse.uplinks:type_name -> sluice.v1.Uplink
 	18, // 14: sluice.v1.Uplink.device:type_name -> sluice.v1.Device
 	15, // 15: sluice.v1.Uplink.counters:type_name -> sluice.v1.Counters
-	27, // 16: sluice.v1.ListSchedulersResponse.schedulers:type_name -> sluice.v1.Scheduler
-	28, // 17: sluice.v1.Scheduler.classes:type_name -> sluice.v1.TrafficClass
-	29, // 18: sluice.v1.Scheduler.groups:type_name -> sluice.v1.SchedulerGroup
-	30, // 19: sluice.v1.Scheduler.leaves:type_name -> sluice.v1.SchedulerLeaf
-	31, // 20: sluice.v1.SchedulerLeaf.queues:type_name -> sluice.v1.SchedulerQueue
-	34, // 21: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
-	37, // 22: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
-	40, // 23: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
-	43, // 24: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
-	0,  // 25: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
-	2,  // 26: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
-	8,  // 27: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
-	13, // 28: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
-	19, // 29: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
-	22, // 30: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
-	32, // 31: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
-	35, // 32: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
-	38, // 33: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
-	41, // 34: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
-	25, // 35: sluice.v1.SluiceService.ListSchedulers:input_type -> sluice.v1.ListSchedulersRequest
-	44, // 36: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
-	1,  // 37: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
-	3,  // 38: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
-	9,  // 39: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
-	14, // 40: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
-	20, // 41: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
-	23, // 42: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
-	33, // 43: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
-	36, // 44: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
-	39, // 45: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
-	42, // 46: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
-	26, // 47: sluice.v1.SluiceService.ListSchedulers:output_type -> sluice.v1.ListSchedulersResponse
-	45, // 48: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
-	37, // [37:49] is the sub-list for method output_type
-	25, // [25:37] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	25, // 16: sluice.v1.Uplink.dcb:type_name -> sluice.v1.DCB
+	28, // 17: sluice.v1.ListSchedulersResponse.schedulers:type_name -> sluice.v1.Scheduler
+	29, // 18: sluice.v1.Scheduler.classes:type_name -> sluice.v1.TrafficClass
+	30, // 19: sluice.v1.Scheduler.groups:type_name -> sluice.v1.SchedulerGroup
+	31, // 20: sluice.v1.Scheduler.leaves:type_name -> sluice.v1.SchedulerLeaf
+	32, // 21: sluice.v1.SchedulerLeaf.queues:type_name -> sluice.v1.SchedulerQueue
+	35, // 22: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
+	38, // 23: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
+	41, // 24: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
+	44, // 25: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
+	0,  // 26: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
+	2,  // 27: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
+	8,  // 28: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
+	13, // 29: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
+	19, // 30: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
+	22, // 31: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
+	33, // 32: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
+	36, // 33: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
+	39, // 34: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
+	42, // 35: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
+	26, // 36: sluice.v1.SluiceService.ListSchedulers:input_type -> sluice.v1.ListSchedulersRequest
+	45, // 37: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
+	1,  // 38: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
+	3,  // 39: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
+	9,  // 40: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
+	14, // 41: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
+	20, // 42: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
+	23, // 43: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
+	34, // 44: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
+	37, // 45: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
+	40, // 46: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
+	43, // 47: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
+	27, // 48: sluice.v1.SluiceService.ListSchedulers:output_type -> sluice.v1.ListSchedulersResponse
+	46, // 49: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
+	38, // [38:50] is the sub-list for method output_type
+	26, // [26:38] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_sluice_v1_sluice_proto_init() }
@@ -3910,7 +3977,7 @@ func file_sluice_v1_sluice_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_v1_sluice_proto_rawDesc), len(file_sluice_v1_sluice_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   46,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
