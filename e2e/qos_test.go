@@ -135,3 +135,48 @@ func TestMarksOnTheFabric(t *testing.T) {
 	p.a.requireBalanced()
 	p.b.requireBalanced()
 }
+
+// 802.1p on the wire, for frames that are not IP as well: in the tag of a VLAN, and in one of VLAN 0.
+func TestPrioritiesOnTheFabric(t *testing.T) {
+	p := newBridged(t)
+	out, err := p.a.apply(bridgedConfig("a", bridgedVport("one", oneMAC, "vlan: 100"), bridgedVport("two", twoMAC, "vlan: 100"),
+		bridgedVport("other", otherMAC, "vlan: 200"), bridgedVport("host0", hostMAC, "passThrough: true, trunk: [300]")) + `
+classification:
+  rules:
+    - {name: lab, match: {etherType: 0x88b5}, tc: 6, pcp: 6}
+    - {name: cleared, match: {vport: host0, pcp: 7}, tc: 0, pcp: clear}
+  builtIn: [{name: smb-direct, tc: 3, pcp: 3}]
+`)
+	require.NoError(t, err, out)
+	capture, err := p.fabric.Capture(p.ctx, "to-a", p.Path("priorities.pcapng"))
+	require.NoError(t, err)
+	const roce, lab, plain = 0x8915, 0x88b5, 0x88b6
+	frame := func(src string, kind layers.EthernetType) []byte {
+		return build(t, ethernet(src, threeMAC, kind), gopacket.Payload(make([]byte, 60)))
+	}
+	newStation(t, p.one, "eth0").send(frame(oneMAC, roce), frame(oneMAC, lab), frame(oneMAC, plain))
+	trunk := tagged(t, frame(hostMAC, plain), 300)
+	trunk[14] |= 7 << 5
+	newStation(t, p.host, "eth0").send(frame(hostMAC, lab), trunk)
+	p.requirePing(p.one, "192.168.9.3", netlab.PingOptions{})
+	require.NoError(t, capture.Stop())
+
+	got := map[string]bool{}
+	for _, packet := range captured(t, capture.File) {
+		outer, _ := outerInner(packet)
+		src := outer.SrcMAC.String()
+		if src != oneMAC && src != hostMAC {
+			continue
+		}
+		if tag, ok := packet.Layer(layers.LayerTypeDot1Q).(*layers.Dot1Q); ok {
+			got[fmt.Sprintf("%s %#x: VLAN %d, priority %d", src, uint16(tag.Type), tag.VLANIdentifier, tag.Priority)] = true
+		}
+	}
+	for _, want := range []string{
+		oneMAC + " 0x8915: VLAN 100, priority 3", oneMAC + " 0x88b5: VLAN 100, priority 6", oneMAC + " 0x88b6: VLAN 100, priority 0",
+		hostMAC + " 0x88b5: VLAN 0, priority 6", hostMAC + " 0x88b6: VLAN 300, priority 0",
+	} {
+		assert.True(t, got[want], "%s, of %v", want, got)
+	}
+	p.a.requireBalanced()
+}
