@@ -142,7 +142,7 @@ func (a *Agent) Heal(ctx context.Context) (healed []string, err error) {
 // check finds everything that speaks against a configuration before the system is touched, and how to get there.
 func (a *Agent) check(now *Running, wanted given) (plan, error) {
 	specs := specsOf(wanted.config, len(a.opts.Cores))
-	if need := poolFor(specs, len(a.opts.Cores), 0); !a.opts.Pool.covers(need) {
+	if need := poolFor(specs, queuesOf(wanted.config), len(a.opts.Cores), 0); !a.opts.Pool.covers(need) {
 		return plan{}, fmt.Errorf("%w: the packet pool made at start has %d buffers for frames of %d bytes, and this needs %d for %d: restart sluiced with this file",
 			ErrRefused, a.opts.Pool.Packets, a.opts.Pool.FrameSize, need.Packets, need.FrameSize)
 	}

@@ -36,7 +36,7 @@ type Pool struct {
 
 // PoolFor is the pool that a daemon needs to run c on that many workers, with room for ports that apply adds later.
 func PoolFor(c *policy.Config, workers int) Pool {
-	return poolFor(specsOf(c, workers), workers, spareVports)
+	return poolFor(specsOf(c, workers), queuesOf(c), workers, spareVports)
 }
 
 // covers reports whether a pool of size p serves what need asks for.
@@ -46,11 +46,11 @@ func (p Pool) covers(need Pool) bool {
 
 // poolFor sums up who can hold packets at one moment, so that no port ever waits for a buffer because another one has
 // its share. spare is the number of vports that may be added later.
-func poolFor(ports []portSpec, workers, spare int) Pool {
+func poolFor(ports []portSpec, queues waiting, workers, spare int) Pool {
 	// Each worker: what one poll received, what it is about to send, its spares, what waits, and its thread's cache.
 	packets := workers * (packet.MaxRx + packet.MaxTx + packet.MaxSpares + dataplane.HeldPerWorker + cachedPerThread)
 	packets += cachedPerThread // the main thread, which fills the receive queues at start
-	packets += waitingFor(ports, workers)
+	packets += queues.packets(ports, workers, spare)
 	frame := minFrameSize
 	for _, s := range ports {
 		if s.uplink != nil {
@@ -64,15 +64,30 @@ func poolFor(ports []portSpec, workers, spare int) Pool {
 	return Pool{Packets: packets + spare*tapRxBuffers, FrameSize: frame}
 }
 
-// waitingFor sums up what waits for schedulers: in the queues of each uplink, and on its way there from the workers that do
-// not own it. It is counted whether quality of service is configured or not: apply may turn it on.
-func waitingFor(ports []portSpec, workers int) int {
+// waiting says what quality of service a configuration asks for.
+type waiting struct {
+	leaves  int // queues of a class that an uplink's scheduler has at most
+	inbound int // vports with a limit of what their VM gets
+}
+
+func queuesOf(c *policy.Config) (w waiting) {
+	_, w.leaves, w.inbound = c.QoSSize()
+	return w
+}
+
+// spareInbound is how many more vports apply can limit.
+const spareInbound = 16
+
+// packets sums up what waits for schedulers: in the queues of each uplink and each limited vport, and on its way there from
+// the workers that do not own the scheduler. It has room for quality of service that apply turns on later.
+func (q waiting) packets(ports []portSpec, workers, spare int) int {
 	uplinks := 0
 	for _, s := range ports {
 		if s.uplink != nil {
 			uplinks++
 		}
 	}
-	owners := min(uplinks, workers)
-	return uplinks*dataplane.QueuedPerUplink + owners*(workers-1)*dataplane.LaneSize
+	inbound := q.inbound + min(spare, spareInbound)
+	owners := min(uplinks+inbound, workers)
+	return uplinks*dataplane.QueuedFor(q.leaves+spare) + inbound*dataplane.QueuedPerVport + owners*(workers-1)*dataplane.LaneSize
 }

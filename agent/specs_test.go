@@ -38,13 +38,16 @@ vports:
 		{tap: &TapSpec{Name: "vm", Interface: "tap0", Namespace: "ns1", MAC: packet.MAC{0, 0x15, 0x5d, 0, 1, 5}, MTU: 1400, Queues: 4}},
 	}, specs)
 
-	now := poolFor(specs, 3, 0)
+	now := poolFor(specs, waiting{}, 3, 0)
 	require.GreaterOrEqual(t, now.FrameSize, 9000+frameOverhead)
-	more := poolFor(specs, 3, spareVports)
+	more := poolFor(specs, waiting{}, 3, spareVports)
 	require.True(t, more.covers(now))
 	require.False(t, now.covers(more), "room for vports to come")
-	require.False(t, poolFor(specs[2:], 3, 5000).covers(now), "packets enough, but too small")
+	require.False(t, poolFor(specs[2:], waiting{}, 3, 5000).covers(now), "packets enough, but too small")
 	require.Equal(t, more, PoolFor(c, 3))
+	require.True(t, more.covers(poolFor(specs, waiting{leaves: spareVports, inbound: spareInbound}, 3, 0)), "quality of service can be turned on")
+	require.False(t, more.covers(poolFor(specs, waiting{leaves: 1000}, 3, 0)))
+	require.False(t, more.covers(poolFor(specs, waiting{inbound: 1000}, 3, 0)))
 }
 
 func TestNamespaceName(t *testing.T) {
