@@ -23,9 +23,9 @@ type egress struct {
 	owner   *worker
 	sched   *qos.Scheduler
 	conf    *policy.SchedulerQoS
-	marks   [policy.TrafficClasses]bool // classes that mark
-	next    int64                       // before this time nothing can leave
-	waiting bool                        // it is in diversion.waiting
+	marks   [policy.TrafficClasses]uint32 // depth from which a class marks, bytes; 0: it does not
+	next    int64                         // before this time nothing can leave
+	waiting bool                          // it is in diversion.waiting
 
 	shown   atomic.Pointer[shape]  // what is in force, for others
 	request atomic.Pointer[report] // of somebody who wants to know
@@ -113,16 +113,33 @@ func (e *egress) passes(now int64, in uint32, queue uint16, pkts []*packet.Packe
 	return e.sched.Pass(now, queueClass(queue), e.conf.Leaf(in, queueDest(queue)), uint32(len(pkts)), bytes)
 }
 
+// markStep is how many packets are marked by one look at the queue's depth.
+const markStep = 8
+
 // enqueue gives packets to the scheduler, marks those that come into a long queue, and drops what it does not accept.
 func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Packet) {
 	class, leaf := queueClass(queue), e.conf.Leaf(in, queueDest(queue))
-	if e.marks[class] {
-		e.mark(class, leaf, pkts)
-	}
+	bytes := uint64(0)
 	for _, p := range pkts {
 		p.NoteIn(in)
+		bytes += uint64(p.PktLen)
 	}
-	accepted := e.sched.Enqueue(w.now, class, leaf, pkts)
+	step := len(pkts)
+	if k := e.marks[class]; k != 0 && e.sched.Bytes(class)+bytes+uint64(len(pkts))*mostOverhead >= uint64(k) {
+		step = markStep
+	}
+	accepted := 0
+	for accepted < len(pkts) {
+		some := pkts[accepted:min(accepted+step, len(pkts))]
+		if step == markStep {
+			e.mark(class, leaf, some)
+		}
+		n := e.sched.Enqueue(w.now, class, leaf, some)
+		accepted += n
+		if n < len(some) {
+			break
+		}
+	}
 	w.ctr.of(in).queued += uint64(accepted)
 	for _, p := range pkts[accepted:] {
 		w.discard(in, p, ReasonQueueFull)
@@ -133,6 +150,10 @@ func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Pack
 	}
 }
 
+// mostOverhead bounds what a frame takes of the wire besides its bytes.
+const mostOverhead = 84
+
+// mark marks packets that come into a queue as deep as it is now.
 func (e *egress) mark(class uint8, leaf uint32, pkts []*packet.Packet) {
 	marked := uint32(0)
 	for _, p := range pkts {

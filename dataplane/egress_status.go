@@ -107,7 +107,15 @@ func (e *egress) status(r *report) SchedulerStatus {
 	return st
 }
 
-// answer goes on with a request. It runs on the owner's thread.
+// answer goes on with the requests to the schedulers of this worker.
+func (w *worker) answer() {
+	if w.egress != nil {
+		for _, e := range w.egress.owned {
+			e.answer()
+		}
+	}
+}
+
 func (e *egress) answer() {
 	r := e.request.Load()
 	if r == nil {

@@ -163,7 +163,7 @@ func (s *Switch) newEgress(w shape, more int) (*egress, error) {
 func (e *egress) set(w shape) {
 	e.conf = w.conf
 	for i := range e.marks {
-		e.marks[i] = w.conf.Classes[i].MarkBytes != 0
+		e.marks[i] = w.conf.Classes[i].MarkBytes
 	}
 	e.shown.Store(&w)
 }

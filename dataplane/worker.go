@@ -391,11 +391,7 @@ func (w *worker) timers() {
 	w.nextRun = w.now + int64(housekeeping)
 	w.clock.Store(w.now)
 	w.publishSome(publishQueues)
-	if w.egress != nil {
-		for _, e := range w.egress.owned {
-			e.answer()
-		}
-	}
+	w.answer()
 	budget := sweepSlots
 	for range len(w.queues) {
 		w.sweepQ = (w.sweepQ + 1) % len(w.queues)
