@@ -16,6 +16,7 @@ type IperfOptions struct {
 	UDP      bool   // in datagrams of 1,400 bytes
 	Rate     string // "100M": send no faster; empty: as fast as TCP goes, or iperf3's default of 1 Mbit/s for UDP
 	Reverse  bool   // the server sends
+	Control  string // congestion control of TCP: "cubic"; empty: the sender's default
 }
 
 // Rate is what iperf3 measured at the receiver.
@@ -48,6 +49,9 @@ func Iperf(ctx context.Context, client, server *Namespace, to netip.Addr, o Iper
 	}
 	if o.Rate != "" {
 		argv = append(argv, "-b", o.Rate)
+	}
+	if o.Control != "" {
+		argv = append(argv, "-C", o.Control)
 	}
 	if o.Reverse {
 		argv = append(argv, "-R")

@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
+	"github.com/sluicenet/sluice/demo/netlab"
+)
+
+// withQoS gives vports of host a their qos, and the uplink its classes.
+func withQoS(link string, vports map[string]string, rest string) string {
+	yaml := pairConfig("a") + rest
+	if link != "" {
+		yaml = strings.Replace(yaml, "providerAddresses: [172.16.1.1/24]}", "providerAddresses: [172.16.1.1/24], qos: {"+link+"}}", 1)
+	}
+	for name, qos := range vports {
+		at := strings.Index(yaml, "{name: "+name+",")
+		end := at + strings.Index(yaml[at:], "}\n") // of the line: the vport's own
+		yaml = yaml[:end] + ", qos: {" + qos + "}" + yaml[end:]
+	}
+	return yaml
+}
+
+const (
+	oneClass   = "rate: 1Gbit, classes: [{tc: 0, name: default, share: 100%}]"
+	wireOfMSS  = 14 + 20 + 8 + 14 + 1500 + 24 // outer, inner and what the wire adds
+	goodputMSS = 1500 - 20 - 20 - 12          // TCP with timestamps
+)
+
+// goodput is what TCP can carry at a rate on the wire.
+func goodput(wireBits float64) float64 { return wireBits * goodputMSS / wireOfMSS }
+
+func (p *pair) iperf(from, to string, seconds int) netlab.Rate {
+	p.t.Helper()
+	r, err := netlab.Iperf(p.ctx, p.vms[from], p.vms[to], netip.MustParseAddr(pairVMOf(to).ca), netlab.IperfOptions{Duration: time.Duration(seconds) * time.Second, Control: "cubic"})
+	require.NoError(p.t, err)
+	return r
+}
+
+// requireRate allows TCP to stay below a limit, on a machine that is busy with other things, but never above it. A burst is
+// left over from the time before.
+func (p *pair) requireRate(what string, got netlab.Rate, wireBits float64, burstBits float64, seconds int) {
+	p.t.Helper()
+	limit := goodput(wireBits)
+	p.t.Logf("%s: %.1f Mbit/s of TCP, %.1f%% of what the limit lets through", what, got.BitsPerSecond/1e6, 100*got.BitsPerSecond/limit)
+	assert.LessOrEqual(p.t, got.BitsPerSecond, 1.01*limit+burstBits/float64(seconds), what)
+	assert.GreaterOrEqual(p.t, got.BitsPerSecond, 0.5*limit, what)
+}
+
+// Real TCP is held to the maximum of its vport, to that of a destination class, and to an inbound maximum, and is free again
+// when an apply takes them away.
+func TestMaximumsHoldTCP(t *testing.T) {
+	p := newPair(t)
+	const burst = 64 << 10 * 8
+	for _, tt := range []struct {
+		what, link string
+		vports     map[string]string
+		limit      float64
+		port       string
+	}{
+		{"maximum of the sender", oneClass, map[string]string{"red-1": "max: 40Mbit, burst: 64KiB"}, 40e6, "up0"},
+		{"another maximum", oneClass, map[string]string{"red-1": "max: 20Mbit, burst: 64KiB"}, 20e6, "up0"},
+		{"maximum of a destination", oneClass, map[string]string{"red-1": "max: 200Mbit, burst: 64KiB, destinations: [{name: far, prefixes: [10.0.0.7/32], max: 30Mbit, burst: 64KiB}]"}, 30e6, "up0"},
+	} {
+		out, err := p.a.apply(withQoS(tt.link, tt.vports, ""))
+		require.NoError(t, err, out)
+		p.requireRate(tt.what, p.iperf("red-1", "red-2", 3), tt.limit, burst, 3)
+		out, err = p.a.cli("qos", "show", "up0", "--interval", "0")
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "red-1")
+	}
+	out, err := p.a.apply(withQoS("", map[string]string{"red-1": "inbound: {max: 25Mbit, burst: 64KiB}"}, ""))
+	require.NoError(t, err, out)
+	got := p.iperf("red-2", "red-1", 3) // towards red-1
+	limit := 25e6 * goodputMSS / (14 + 1500 + 24)
+	t.Logf("inbound maximum: %.1f Mbit/s of TCP", got.BitsPerSecond/1e6)
+	assert.LessOrEqual(t, got.BitsPerSecond, 1.01*limit+burst/3.0)
+	assert.GreaterOrEqual(t, got.BitsPerSecond, 0.5*limit)
+	out, err = p.a.cli("qos", "show", "--interval", "0")
+	require.NoError(t, err, out)
+	assert.Contains(t, out, "vport red-1 (inbound): 25Mbit/s")
+
+	out, err = p.a.apply(pairConfig("a"))
+	require.NoError(t, err, out)
+	out, err = p.a.cli("qos", "show", "--interval", "0")
+	require.NoError(t, err, out)
+	assert.Contains(t, out, "no quality of service")
+	p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{})
+	p.a.requireBalanced()
+	p.b.requireBalanced()
+}
+
+// qosView is what `sluice qos show -o json` says of one output.
+type qosView struct {
+	Outputs []struct {
+		QueuedPackets int
+		Classes       []struct {
+			TC            int
+			Share         float64
+			BitsPerSec    float64
+			MarkedPackets int
+		}
+	}
+}
+
+func (d *daemon) qos(port string, interval time.Duration) (v qosView) {
+	d.l.t.Helper()
+	out, err := d.cli("qos", "show", port, "-o", "json", "--interval", interval.String())
+	require.NoError(d.l.t, err, out)
+	require.NoError(d.l.t, json.Unmarshal([]byte(out), &v), out)
+	require.Len(d.l.t, v.Outputs, 1)
+	return v
+}
+
+// Eight classes of real TCP share a link as configured while all have something to send.
+func TestEightClassesShareALink(t *testing.T) {
+	p := newPair(t)
+	shares := []int{26, 20, 16, 12, 10, 8, 5, 3}
+	var classes, rules []string
+	for tc, share := range shares {
+		classes = append(classes, fmt.Sprintf("{tc: %d, name: class%d, share: %d%%, ecn: off}", tc, tc, share))
+		rules = append(rules, fmt.Sprintf("    - {name: to-%d, match: {protocol: tcp, remotePort: %d}, tc: %d}\n", tc, 6000+tc, tc))
+	}
+	out, err := p.a.apply(withQoS("rate: 60Mbit, classes: ["+strings.Join(classes, ", ")+"]", nil, "classification:\n  rules:\n"+strings.Join(rules, "")))
+	require.NoError(t, err, out)
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	var senders []chan error
+	for tc := range shares {
+		port := strconv.Itoa(6000 + tc)
+		server, err := p.vms["red-2"].Start("iperf3-"+port, "iperf3", "-s", "-1", "-p", port, "--forceflush")
+		require.NoError(t, err)
+		t.Cleanup(server.Kill)
+		require.NoError(t, server.WaitLog(ctx, "Server listening", 5*time.Second))
+		done := make(chan error, 1)
+		go func() {
+			_, err := p.vms["red-1"].Run(ctx, "iperf3", "-c", "10.0.0.7", "-p", port, "-t", "9", "-P", "2", "-C", "cubic")
+			done <- err
+		}()
+		senders = append(senders, done)
+	}
+	time.Sleep(3 * time.Second) // slow start, which overshoots
+	v := p.a.qos("up0", 4*time.Second)
+	total := 0.0
+	for tc, c := range v.Outputs[0].Classes {
+		total += c.BitsPerSec
+		t.Logf("class %d: %.1f%% of the link's traffic, %d%% promised", tc, 100*c.Share, shares[tc])
+		assert.InEpsilon(t, float64(shares[tc])/100, c.Share, 0.25, "class %d", tc)
+	}
+	assert.LessOrEqual(t, total, 60e6*1.02)
+	assert.GreaterOrEqual(t, total, 60e6*0.7)
+	for _, done := range senders {
+		assert.NoError(t, <-done)
+	}
+	p.a.requireBalanced()
+}
+
+// depths are the bytes that waited in one class of up0, sampled as fast as the daemon answers until ctx ends.
+func (d *daemon) depths(ctx context.Context) (all []uint64) {
+	for ctx.Err() == nil {
+		res, err := d.client.ListSchedulers(ctx, &sluicev1.ListSchedulersRequest{Port: "up0"})
+		if err != nil {
+			break
+		}
+		sum := uint64(0)
+		for _, l := range res.GetSchedulers()[0].GetLeaves() {
+			for _, q := range l.GetQueues() {
+				sum += q.GetWaitingBytes()
+			}
+		}
+		all = append(all, sum)
+	}
+	return all
+}
+
+// With marks TCP keeps the queue short and the link full; without, it fills the queue until packets are dropped.
+func TestMarksKeepTheQueueShort(t *testing.T) {
+	p := newPair(t)
+	for _, vm := range []string{"red-1", "red-2"} {
+		p.run(p.vms[vm], "sysctl", "-qw", "net.ipv4.tcp_ecn=1")
+	}
+	const seconds = 5
+	measure := func(ecn string) (p99 uint64, rate float64, marked int) {
+		out, err := p.a.apply(withQoS("rate: 40Mbit, classes: [{tc: 0, name: default, share: 100%, queue: 256KiB, ecn: "+ecn+"}]", nil, ""))
+		require.NoError(t, err, out)
+		ctx, cancel := context.WithTimeout(p.ctx, (seconds-1)*time.Second)
+		defer cancel()
+		sampled := make(chan []uint64, 1)
+		go func() {
+			time.Sleep(time.Second)
+			sampled <- p.a.depths(ctx)
+		}()
+		got := p.iperf("red-1", "red-2", seconds)
+		all := <-sampled
+		require.NotEmpty(t, all)
+		slices.Sort(all)
+		v := p.a.qos("up0", 0)
+		return all[len(all)*99/100], got.BitsPerSecond / goodput(40e6), v.Outputs[0].Classes[0].MarkedPackets
+	}
+	tail, tailRate, none := measure("off")
+	marked, markedRate, marks := measure("{from: 24KiB}")
+	t.Logf("tail drop: 99%% of samples below %d bytes, %.1f%% of the link; marks: %d bytes, %.1f%%, %d packets marked", tail, 100*tailRate, marked, 100*markedRate, marks)
+	assert.Zero(t, none)
+	assert.Positive(t, marks)
+	assert.LessOrEqual(t, marked, tail/2, "half the queue")
+	assert.GreaterOrEqual(t, markedRate, 0.6, "and the link is used: on a machine of its own, over 95%")
+	p.a.requireBalanced()
+}
