@@ -142,7 +142,8 @@ func (d *Device) RxQueues() int { return d.port.rxQueues() }
 // TxQueues is the number of transmit queues that the device really has.
 func (d *Device) TxQueues() int { return d.port.txQueues() }
 
-// Link reports whether frames can pass, and the speed if the device knows one. It never waits.
+// Link reports whether frames can pass, and the speed if the device knows one: without a link the highest that it can
+// have, so that a pulled cable does not make shares of the link impossible. It never waits.
 func (d *Device) Link() (up bool, speedMbit uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

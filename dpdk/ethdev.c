@@ -113,6 +113,26 @@ int sluice_ethdev_find(const char *name)
 	return -1;
 }
 
+/* The highest speed that a device can have, Mbit/s; 0 if it does not tell. */
+static uint32_t top_speed(uint16_t port)
+{
+	static const struct { uint32_t flag, mbit; } speeds[] = {
+		{RTE_ETH_LINK_SPEED_200G, 200000}, {RTE_ETH_LINK_SPEED_100G, 100000}, {RTE_ETH_LINK_SPEED_56G, 56000},
+		{RTE_ETH_LINK_SPEED_50G, 50000}, {RTE_ETH_LINK_SPEED_40G, 40000}, {RTE_ETH_LINK_SPEED_25G, 25000},
+		{RTE_ETH_LINK_SPEED_20G, 20000}, {RTE_ETH_LINK_SPEED_10G, 10000}, {RTE_ETH_LINK_SPEED_5G, 5000},
+		{RTE_ETH_LINK_SPEED_2_5G, 2500}, {RTE_ETH_LINK_SPEED_1G, 1000}, {RTE_ETH_LINK_SPEED_100M, 100},
+		{RTE_ETH_LINK_SPEED_10M, 10},
+	};
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(port, &info) != 0)
+		return 0;
+	for (unsigned int i = 0; i < RTE_DIM(speeds); i++)
+		if (info.speed_capa & speeds[i].flag)
+			return speeds[i].mbit;
+	return 0;
+}
+
 int sluice_ethdev_link(uint16_t port, uint32_t *speed_mbit)
 {
 	struct rte_eth_link link;
@@ -122,6 +142,8 @@ int sluice_ethdev_link(uint16_t port, uint32_t *speed_mbit)
 		return 0;
 	if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
 		*speed_mbit = link.link_speed;
+	if (*speed_mbit == 0)
+		*speed_mbit = top_speed(port);
 	return link.link_status == RTE_ETH_LINK_UP;
 }
 

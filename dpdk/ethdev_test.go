@@ -162,8 +162,9 @@ func TestAFPacketOnVeth(t *testing.T) {
 		require.Zero(t, s.TxErrors)
 
 		ip(t, "-n", host, "link", "set", far, "down")
-		linked, _ = up.Link()
+		linked, speed = up.Link()
 		require.False(t, linked, "no carrier")
+		require.EqualValues(t, 10000, speed, "what it can have")
 	}
 }
 

@@ -64,10 +64,10 @@ func (k *kernelInterface) gone() bool {
 func (k *kernelInterface) link() (up bool, speedMbit uint32) {
 	const running = unix.IFF_UP | unix.IFF_RUNNING
 	link, err := netlink.LinkByIndex(k.index)
-	if err != nil || link.Attrs().RawFlags&running != running {
+	if err != nil {
 		return false, 0
 	}
-	return true, ethtoolSpeed(link.Attrs().Name)
+	return link.Attrs().RawFlags&running == running, ethtoolSpeed(link.Attrs().Name)
 }
 
 // interfaceError says what a person can do about a failed change of an interface.

@@ -270,7 +270,7 @@ func TestWarnOfShares(t *testing.T) {
 		got = append(got, w.String())
 	}
 	assert.Equal(t, []string{
-		"test.yaml:4: qos of uplink up0: the rate of the link is left to the device, and a file is refused while it does not tell it, as when the link is down (add rate: <rate>, for example rate: 10Gbit)",
+		"test.yaml:4: qos of uplink up0: the rate of the link is left to the device, and a file is refused while it does not tell it, as some interfaces of the kernel do without a link (add rate: <rate>, for example rate: 10Gbit)",
 		"test.yaml:4: class s: the class is strict without a max, so it may take what vports have as their minimum (add max: <rate>)",
 	}, got)
 }
