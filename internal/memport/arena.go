@@ -28,8 +28,9 @@ var stateNames = [numStates]string{"free", "with the worker", "in a receive queu
 // none ends a list of slots.
 const none = ^uint32(0)
 
-// poison overwrites the start of a freed frame, so that whoever still reads it sees nonsense and not an old frame.
-const poison = 0xdb
+// poison overwrites the start of a freed frame, so that whoever still reads it sees nonsense and not an old frame. It is
+// written at once: byte by byte, with a look at the packet for each, took the race detector half the time of most tests.
+var poison = [64]byte(bytes.Repeat([]byte{0xdb}, 64))
 
 // Arena is a bounded set of packets in memory outside the Go heap.
 type Arena struct {
@@ -206,10 +207,8 @@ func (a *Arena) putSegment(slot uint32) {
 // release returns a slot without owners to the free list.
 func (a *Arena) release(slot uint32) {
 	p := a.mem.format(slot)
-	p.DataLen = min(64, p.BufLen-p.DataOff)
-	for i := range p.Data() {
-		p.Data()[i] = poison
-	}
+	p.DataLen = min(uint16(len(poison)), p.BufLen-p.DataOff)
+	copy(p.Data(), poison[:])
 	p.DataLen = 0
 	a.state[slot] = stateFree
 	a.free = append(a.free, slot)

@@ -1,6 +1,7 @@
 package memport_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -117,6 +118,16 @@ func TestReleaseSharedTellsOfWrites(t *testing.T) {
 			a.Put(p)
 			assert.Equal(t, 8, a.Free(), "the test let go first, then the worker")
 		})
+	}
+}
+
+func TestFreedFramesAreOverwritten(t *testing.T) {
+	for _, room := range []int{100, 20} {
+		a, _ := newNet(t, 1, room)
+		p := a.Get(frame(20, 0))
+		data := p.Data()
+		a.Put(p)
+		assert.Equal(t, bytes.Repeat([]byte{0xdb}, 20), data)
 	}
 }
 
