@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,14 +53,36 @@ func tickingRig(t *testing.T, every int) (*rig, *tickingPoller) {
 	return r, p
 }
 
+// Packets of each iteration. Time does not depend on them, so there are few.
+const (
+	turnOfVM     = 4
+	turnOfFabric = 2
+	turnPackets  = turnOfVM + turnOfFabric
+)
+
+// feedTurns makes a port's queue a source that gives the same frames in each iteration.
+func (r *rig) feedTurns(port string, turn ...[]byte) {
+	next := 0
+	r.devs[port].SetSource(0, func(p *packet.Packet) bool {
+		if next == len(turn) {
+			next = 0
+			return false
+		}
+		f := turn[next]
+		next++
+		return p.Append(len(f)) && copy(p.Data(), f) == len(f)
+	})
+}
+
 // iterate runs n iterations of the only worker, with traffic of a VM and of the fabric, and then one that only sends.
 // each is called behind every poll.
 func (r *rig) iterate(n int, each func(w *worker)) {
 	w := r.sw.workers[0]
+	vm := append(udpFlows(turnOfVM-1), frames.ARPRequest(redVM1, "10.0.0.5", "10.0.0.7"))
 	fabric := frames.NVGRE(hostBMAC, uplinkMAC, hostBPA, hostAPA, 6001, 1, frames.Ping(redFar, redVM1, "10.0.0.7", "10.0.0.5", 1, 1))
 	w.do(func() {
-		r.feed("red-vm1", append(udpFlows(31), frames.ARPRequest(redVM1, "10.0.0.5", "10.0.0.7")))
-		r.feed("up0", [][]byte{fabric})
+		r.feedTurns("red-vm1", vm...)
+		r.feedTurns("up0", slices.Repeat([][]byte{fabric}, turnOfFabric)...)
 		for range n {
 			w.poll()
 			if each != nil {
@@ -114,7 +137,7 @@ func TestStagesSumUpToTheWhole(t *testing.T) {
 	}
 	require.Equal(t, whole, sum, "nothing is left out and nothing counted twice")
 	require.InDelta(t, 1000, w.Sample.Samples, 60)
-	require.InDelta(t, 3000*2*packet.RxBurst, w.Sample.Packets, 10*packet.RxBurst, "samples stand for all packets")
+	require.InDelta(t, 3000*turnPackets, w.Sample.Packets, 5*turnPackets, "samples stand for all packets")
 	require.Zero(t, w.Sample.Cycles[StageStalled])
 
 	ofQueues, packets := [NumStages]uint64{}, uint64(0)
@@ -129,10 +152,11 @@ func TestStagesSumUpToTheWhole(t *testing.T) {
 			}
 			decides := q.Port == r.index.byName["red-vm1"] // its ARP requests
 			require.Equal(t, decides, q.Sample.Cycles[StageNewFlows] > 0)
-			require.EqualValues(t, 3000*packet.RxBurst, q.Packets)
+			turn := map[bool]uint64{true: turnOfVM, false: turnOfFabric}[decides]
+			require.EqualValues(t, 3000*turn, q.Packets)
 			require.EqualValues(t, 3000, q.Bursts)
 			require.InDelta(t, 1000, q.Sample.Samples, 60)
-			require.Equal(t, weights*packet.RxBurst, q.Sample.Packets)
+			require.Equal(t, weights*turn, q.Sample.Packets)
 		}
 	}
 	require.Equal(t, w.Sample.Packets, packets)
@@ -162,7 +186,7 @@ func TestSamplingCanBeOff(t *testing.T) {
 	r, _ := tickingRig(t, -1)
 	r.iterate(500, nil)
 	w := r.workers()[0]
-	require.EqualValues(t, 500*2*packet.RxBurst, w.Queues[0].Packets+w.Queues[1].Packets)
+	require.EqualValues(t, 500*turnPackets, w.Queues[0].Packets+w.Queues[1].Packets)
 	require.Zero(t, w.Sample)
 	require.Zero(t, w.Queues[0].Sample)
 }
@@ -212,7 +236,7 @@ func TestEstimatesHoldWhenTheLoadChanges(t *testing.T) {
 			r.set(func() { p.poll = load.poll })
 			r.iterate(int(load.iterations), nil)
 			whole += load.poll * load.iterations
-			packets += load.iterations * 2 * packet.RxBurst
+			packets += load.iterations * turnPackets
 		}
 	}
 	w := r.workers()[0].Sample
@@ -259,7 +283,9 @@ func TestPublishedCopyIsWhole(t *testing.T) {
 	for range 20_000 {
 		got := p.load()
 		for _, word := range wordsOf(&got) {
-			require.Equal(t, got.at, word)
+			if word != got.at {
+				require.Equal(t, got.at, word)
+			}
 		}
 	}
 	stop.Store(true)
