@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
@@ -30,14 +31,16 @@ func TestRowTwins(t *testing.T) {
 		require.Equal(t, rows[1].at, rows[0].at)
 		require.Equal(t, rows[1].staged, rows[0].staged)
 		require.Equal(t, rows[1].bytes, rows[0].bytes)
-		require.Equal(t, rows[1].sizes, rows[0].sizes)
+		require.True(t, *rows[1].sizes == *rows[0].sizes, "sizes of what is sent")
 		for i, p := range rows[0].pkts {
 			q := rows[1].pkts[i]
-			require.Equal(t, q.Data(), p.Data(), "loop %d, packet %d", loop, i)
-			require.Equal(t, [...]any{q.DataOff, q.PktLen, q.VLANTCI}, [...]any{p.DataOff, p.PktLen, p.VLANTCI})
+			if !bytes.Equal(q.Data(), p.Data()) || q.DataOff != p.DataOff || q.PktLen != p.PktLen || q.VLANTCI != p.VLANTCI {
+				require.Equal(t, q.Data(), p.Data(), "loop %d, packet %d", loop, i)
+				require.Equal(t, [...]any{q.DataOff, q.PktLen, q.VLANTCI}, [...]any{p.DataOff, p.PktLen, p.VLANTCI})
+			}
 		}
 		for i := range rows[0].staged {
-			require.Equal(t, place(rows[1], i), place(rows[0], i))
+			require.True(t, place(rows[1], i) == place(rows[0], i), "packet %d of those sent", i)
 		}
 		for i, p := range rows[0].pkts {
 			arenas[0].Put(p)
@@ -168,8 +171,10 @@ func makeRowCase(r *rand.Rand, loop int) *rowCase {
 	n := 1 + r.IntN(packet.RxBurst)
 	for i := range n {
 		f := make([]byte, 54+r.IntN(30))
-		for k := range f {
-			f[k] = byte(r.Uint32())
+		for k := 0; k < len(f); k += 8 {
+			var word [8]byte
+			binary.NativeEndian.PutUint64(word[:], r.Uint64())
+			copy(f[k:], word[:])
 		}
 		f[23] = []byte{packet.ProtoTCP, packet.ProtoUDP}[r.IntN(2)]
 		if r.IntN(4) == 0 { // checksums that are special
