@@ -3,6 +3,7 @@ package traffic
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -178,12 +179,16 @@ func TestPolicyKnowsEveryVM(t *testing.T) {
 	}
 }
 
-// A list is worth its name only if all of it is looked at: no rule but the last concerns the traffic.
+// A list is worth its name only if all of it is looked at: no rule but the last concerns the traffic. Each flow costs as many
+// comparisons as there are rules, hence a few are taken: far apart, so that every VM and peer, both protocols, and ports from
+// all of their range come. The longest lists, whose YAML costs most, are those of both directions; others are their beginning.
 func TestRulesLetTheTrafficPass(t *testing.T) {
-	for _, name := range []string{"nvgre-encap", "nvgre-decap", "iprewrite", "l2-subnet"} {
-		plan := load(t, name, func(p *profile.Profile) { p.ACLs, p.Flows, p.VMs, p.Peers = profile.MaxACLs, 5000, 2, 12 })
+	const taken, farApart = 200, 21_600_001
+	addrs := netip.MustParsePrefix("10.0.0.0/18")
+	for name, n := range map[string]int{"nvgre-encap": profile.MaxACLs, "nvgre-decap": profile.MaxACLs, "iprewrite": 1000, "l2-subnet": 1000} {
+		plan := load(t, name, func(p *profile.Profile) { p.ACLs, p.VMs, p.Peers = n, 2, 12 })
 		rules := plan.Rules()
-		require.Len(t, rules, profile.MaxACLs)
+		require.Len(t, rules, n)
 		require.Equal(t, Rule{Name: "rest", Protocol: "any", Allow: true}, rules[len(rules)-1])
 		seen := map[Rule]bool{}
 		for _, r := range rules {
@@ -194,8 +199,11 @@ func TestRulesLetTheTrafficPass(t *testing.T) {
 		}
 		snap, err := plan.Policy()
 		require.NoError(t, err)
-		for i := range plan.Profile.Flows {
-			f := plan.Flow(i)
+		ends, ports := map[[2]VM]bool{}, map[uint16]bool{}
+		for i := range taken {
+			f := plan.Flow(i * farApart)
+			ends[[2]VM{f.From, f.To}], ports[f.DstPort] = true, true
+			require.True(t, addrs.Contains(f.From.CA) && addrs.Contains(f.To.CA), "%v", f)
 			owner, d, at := f.From, policy.DirOut, policy.ACLPacket{Class: policy.FrameIPv4, HasPorts: true, Proto: 17}
 			if f.Protocol == "tcp" {
 				at.Proto = 6
@@ -214,6 +222,8 @@ func TestRulesLetTheTrafficPass(t *testing.T) {
 			at.Proto = 6
 			require.True(t, acl.Decide(d, &at).Denies(), "mail is denied")
 		}
+		require.Len(t, ends, plan.Profile.Tenants*2*12)
+		require.Greater(t, len(ports), 150)
 	}
 }
 
