@@ -84,7 +84,7 @@ func loadScenarios(scenarios []string) (plans []*traffic.Plan, refs map[string]s
 			}
 			name = s[:i]
 		}
-		plan, err := loadPlan(name, flows)
+		plan, err := loadPlan(name, flowCount(flows))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -10,7 +10,7 @@ import (
 
 func (a *app) configCommand() *cobra.Command {
 	var name, uplink string
-	var flows int
+	var flows flowCount
 	cmd := &cobra.Command{
 		Use: "config --profile PROFILE --uplink DEVICE", Short: "Write the configuration under which sluiced forwards a profile's traffic",
 		Args: cobra.NoArgs,
@@ -30,7 +30,7 @@ func (a *app) configCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&name, "profile", "", "profile")
-	f.IntVar(&flows, "flows", 0, "number of flows instead of the profile's")
+	flowsFlag(f, &flows)
 	f.StringVar(&uplink, "uplink", "", "the switch's uplink: a PCI address, or a driver with its arguments as in net_af_packet0,iface=eth1")
 	must(cmd.MarkFlagRequired("profile"), cmd.MarkFlagRequired("uplink"))
 	return cmd

@@ -24,7 +24,7 @@ const (
 // memcpyFlags are the flags of the memcpy command.
 type memcpyFlags struct {
 	profile string
-	flows   int
+	flows   flowCount
 	core    int
 	seconds float64
 	warmup  time.Duration
@@ -50,7 +50,7 @@ large frames is to be read beside this.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.profile, "profile", "", "profile")
-	f.IntVar(&o.flows, "flows", 0, "number of flows instead of the profile's")
+	flowsFlag(f, &o.flows)
 	f.IntVar(&o.core, "core", 1, "core to copy on")
 	f.Float64Var(&o.seconds, "seconds", 0, "time to measure, instead of the profile's")
 	f.DurationVar(&o.warmup, "warmup", 0, "taken for the sake of compare; every buffer is copied once before the measurement")

@@ -12,12 +12,12 @@ import (
 )
 
 // loadPlan reads a profile before anything else happens.
-func loadPlan(name string, flows int) (*traffic.Plan, error) {
+func loadPlan(name string, flows flowCount) (*traffic.Plan, error) {
 	p, err := profile.Load(name)
 	if err != nil {
 		return nil, err
 	}
-	changed, err := p.WithFlows(flows)
+	changed, err := p.WithFlows(int(flows))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (a *app) profilesCommand() *cobra.Command {
 
 func (a *app) pcapCommand() *cobra.Command {
 	var name, file, port string
-	var flows int
+	var flows flowCount
 	cmd := &cobra.Command{
 		Use: "pcap --profile PROFILE -w FILE", Short: "Write a profile's traffic as a pcap, for any switch", Args: cobra.NoArgs,
 		Long: "Write the frames of a profile's flows, each once or burst times, to a pcap that any switch can be fed with.\nThe same profile gives the same bytes.",
@@ -71,7 +71,7 @@ func (a *app) pcapCommand() *cobra.Command {
 	f.StringVar(&name, "profile", "", "profile")
 	f.StringVarP(&file, "write", "w", "", "file to write; - for standard output")
 	f.StringVar(&port, "port", "", "only what comes in by this port, e.g. t1-vm1")
-	f.IntVar(&flows, "flows", 0, "number of flows instead of the profile's")
+	flowsFlag(f, &flows)
 	must(cmd.MarkFlagRequired("profile"), cmd.MarkFlagRequired("write"))
 	return cmd
 }

@@ -62,6 +62,7 @@ func TestBadInputStartsNothing(t *testing.T) {
 		"unknown flag":         {[]string{"worker", "--speed", "1"}, exitUsage, "unknown flag: --speed"},
 		"unknown profile":      {[]string{"worker", "--profile", "nonsense"}, exitFailed, "there are acl-10k"},
 		"bad profile":          {[]string{"worker", "--profile", bad}, exitFailed, bad + `:2: unknown key "flow"`},
+		"zero flows of worker": {[]string{"worker", "--profile", "nvgre-encap", "--flows", "0"}, exitUsage, "at least 1"},
 		"too many flows":       {[]string{"worker", "--profile", "nvgre-encap", "--flows", "2000000"}, exitFailed, "choose at most 1048576"},
 		"no such core":         {[]string{"worker", "--profile", "nvgre-encap", "--core", "4000"}, exitFailed, "core 4000: this machine has cores"},
 		"no windows":           {[]string{"worker", "--profile", "nvgre-encap", "--core", "-1", "--windows", "0"}, exitFailed, "core -1"},

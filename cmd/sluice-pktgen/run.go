@@ -23,7 +23,7 @@ import (
 // runFlags are the flags of the run command.
 type runFlags struct {
 	profile  string
-	flows    int
+	flows    flowCount
 	tx, rx   []string
 	rate     string
 	duration time.Duration
@@ -67,7 +67,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.profile, "profile", "", "profile")
-	f.IntVar(&o.flows, "flows", 0, "number of flows instead of the profile's")
+	flowsFlag(f, &o.flows)
 	f.StringArrayVar(&o.tx, "tx", nil, "[PORT=]DEVICE to send by; may be repeated")
 	f.StringArrayVar(&o.rx, "rx", nil, "[PORT=]DEVICE to receive by; may be repeated, and be one that sends")
 	f.StringVar(&o.rate, "rate", "", "max, 2.5Mpps or 10Gbit, instead of the profile's")

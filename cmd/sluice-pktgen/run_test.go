@@ -37,7 +37,8 @@ func TestRunRefusesBadInput(t *testing.T) {
 	}{
 		"no device":        {"--profile nvgre-encap", exitUsage, `"tx" not set`},
 		"unknown key":      {"--profile " + bad + " --tx net_null0", exitFailed, `unknown key "speed"`},
-		"zero flows":       {"--profile nvgre-encap --flows -1 --tx net_null0", exitFailed, "-1 flows send nothing"},
+		"zero flows":       {"--profile nvgre-encap --flows 0 --tx net_null0", exitUsage, "at least 1"},
+		"negative flows":   {"--profile nvgre-encap --flows -1 --tx net_null0", exitUsage, "at least 1"},
 		"no rate":          {"--profile nvgre-encap --tx net_null0 --rate fast", exitFailed, `"fast" is no rate`},
 		"impossible rate":  {"--profile nvgre-encap --tx net_null0 --rate 9Gpps", exitFailed, "is an impossible rate"},
 		"rate of nothing":  {"--profile nvgre-encap --tx net_null0 --rate 0pps", exitFailed, "sends nothing"},

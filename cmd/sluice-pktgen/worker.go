@@ -25,7 +25,7 @@ import (
 // workerFlags are the flags of the worker command.
 type workerFlags struct {
 	profile    string
-	flows      int
+	flows      flowCount
 	core       int
 	seconds    float64
 	warmup     time.Duration
@@ -57,7 +57,7 @@ for the time of the run when this is root.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.profile, "profile", "", "profile")
-	f.IntVar(&o.flows, "flows", 0, "number of flows instead of the profile's")
+	flowsFlag(f, &o.flows)
 	f.IntVar(&o.core, "core", 1, "core of the worker")
 	f.Float64Var(&o.seconds, "seconds", 0, "time to measure, instead of the profile's")
 	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "time between the first packets and the measurement")
