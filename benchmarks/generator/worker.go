@@ -82,9 +82,32 @@ func (w *worker) enter() error {
 	return w.introduce()
 }
 
-// leave hands everything back that a poll brought.
+// drains is how many polls take what a full receive queue holds; a device to which others go on sending is never empty.
+const drains = 1024
+
+// leave hands everything back that a poll brought, and what still lies in the devices: a ring in memory that nobody emptied
+// would keep its packets, and the pool could not be closed.
 func (w *worker) leave() {
+	if w.io == nil { // it never got so far
+		return
+	}
 	w.io.RxBudget, w.io.NumTx, w.io.NumTxRuns = 0, 0, 0
+	w.poller.Poll()
+	for i, d := range w.devices {
+		if !d.Receive {
+			_ = w.poller.AddRx(d.Handle, 0, uint32(i)) // a device that cannot receive holds nothing
+		}
+	}
+	for range drains {
+		w.io.RxBudget = packet.MaxRx
+		w.poller.Poll()
+		n := w.io.NumRx
+		w.io.NumFree = uint32(copy(w.io.Free[:], w.io.Rx[:n]))
+		if n == 0 {
+			break
+		}
+	}
+	w.io.RxBudget = 0
 	w.poller.Poll()
 }
 
