@@ -19,7 +19,8 @@ type Document struct {
 	Profile  profile.Profile  `json:"profile"`
 	Send     []string         `json:"send"` // devices, as they were named
 	Receive  []string         `json:"receive,omitempty"`
-	Partial  string           `json:"partial,omitempty"` // why it is not whole
+	Partial  string           `json:"partial,omitempty"`  // why it is not whole
+	Warnings []string         `json:"warnings,omitempty"` // why the result may not say what it seems to
 	Notes    []string         `json:"notes,omitempty"`
 	Result   *Result          `json:"result,omitempty"`
 	Search   *search.Result   `json:"search,omitempty"` // instead
@@ -40,6 +41,9 @@ func (d *Document) Print(w io.Writer) {
 	if d.Partial != "" {
 		fmt.Fprintf(w, "PARTIAL: %s\n", d.Partial)
 	}
+	for _, warning := range d.Warnings {
+		fmt.Fprintf(w, "WARNING: %s\n", warning)
+	}
 	fmt.Fprintf(w, "%s\n%s\n", &d.Profile, d.devices())
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	if d.Result != nil {
@@ -59,6 +63,34 @@ func (d *Document) devices() string {
 		return strings.Join(d.Send, ", ") + " -> nobody looks at what arrives"
 	}
 	return strings.Join(d.Send, ", ") + " -> " + strings.Join(d.Receive, ", ")
+}
+
+// asked is the share of the rate that has to be sent, or something is wrong.
+const asked = 0.99
+
+// Shortfall says how far the result stayed below the rate that was asked for, and why; "" when it did not.
+func (r *Result) Shortfall() string {
+	share := r.OfferedPPS / r.AskedPPS
+	if r.AskedPPS == 0 || r.Seconds == 0 || share >= asked {
+		return ""
+	}
+	text := fmt.Sprintf("offered only %s of the rate: ", shareText(share))
+	awake := r.Seconds - r.Stalled
+	switch {
+	case r.Blocked > r.Skipped:
+		return text + "the device takes no more"
+	case awake > 0 && float64(r.Sent)/awake >= asked*r.AskedPPS:
+		return text + "for the rest of the time something else had the generator's core"
+	}
+	return text + "the generator is the limit"
+}
+
+// shareText has two digits that count.
+func shareText(share float64) string {
+	if share >= 0.1 {
+		return fmt.Sprintf("%.0f %%", 100*share)
+	}
+	return fmt.Sprintf("%.2g %%", 100*share)
 }
 
 func (d *Document) printResult(t io.Writer) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -348,6 +349,42 @@ func TestBlockedFrames(t *testing.T) {
 	o := res.Outcome()
 	assert.Equal(t, res.Blocked, o.Sent)
 	assert.InDelta(t, 1.0, o.LossRatio(), 0)
+}
+
+func TestShortfall(t *testing.T) {
+	for want, r := range map[string]Result{
+		"offered only 1.8 % of the rate: the device takes no more":                                        {AskedPPS: 1000, OfferedPPS: 18, Seconds: 1, Counts: Counts{Sent: 18, Blocked: 900, Skipped: 80}},
+		"offered only 57 % of the rate: the generator is the limit":                                       {AskedPPS: 1000, OfferedPPS: 570, Seconds: 1, Stalled: 0.1, Counts: Counts{Sent: 570, Skipped: 400}},
+		"offered only 50 % of the rate: for the rest of the time something else had the generator's core": {AskedPPS: 1000, OfferedPPS: 500, Seconds: 1, Stalled: 0.5, Counts: Counts{Sent: 500, Skipped: 500}},
+	} {
+		assert.Equal(t, want, r.Shortfall())
+		r.OfferedPPS = 995
+		assert.Empty(t, r.Shortfall())
+		r.OfferedPPS, r.AskedPPS = 10, 0
+		assert.Empty(t, r.Shortfall(), "as fast as possible")
+	}
+	assert.Empty(t, (&Result{AskedPPS: 1000, Partial: true}).Shortfall(), "interrupted before the first frame")
+	var out strings.Builder
+	(&Document{Warnings: []string{"too slow"}}).Print(&out)
+	assert.True(t, strings.HasPrefix(out.String(), "WARNING: too slow\n"), out.String())
+}
+
+// A ring that nobody empties keeps no packets beyond the generator's end.
+func TestFullRingIsEmptied(t *testing.T) {
+	l := newLab(t, "nvgre-encap", short)
+	ring := l.net.Device(1, 1)
+	memport.Connect(ring, ring)
+	ring.SetTxLimit(100)
+	l.spec.Devices = []Device{{Name: "ring", Handle: ring.Handle(), Sources: l.plan.Sources}}
+	g, err := Start(l.spec)
+	require.NoError(t, err)
+	res, err := g.Run(t.Context(), Trial{Length: 10 * time.Millisecond}, nil)
+	require.NoError(t, err)
+	assert.Positive(t, res.Sent)
+	assert.Positive(t, ring.Waiting())
+	g.Close()
+	assert.Zero(t, ring.Waiting())
+	assert.Equal(t, l.arena.Size(), l.arena.Free(), l.arena.Report())
 }
 
 func TestInterruptedTrialIsPartial(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -189,7 +190,13 @@ func (a *app) onDevices(ctx context.Context, plan *traffic.Plan, assigned *assig
 	doc := &generator.Document{Manifest: a.manifest(o.core), Profile: plan.Profile, Send: o.tx, Receive: o.rx, Notes: d.notes()}
 	doc.Manifest.HugepagesMB = machine.HugepagesMB()
 	doc.Notes = append(doc.Notes, g.Notes()...)
+	a.warn(doc, fullRings(assigned)...)
 	runErr := a.trials(ctx, g, doc, pps, o)
+	if doc.Result != nil {
+		if short := doc.Result.Shortfall(); short != "" {
+			doc.Warnings = append([]string{short}, doc.Warnings...)
+		}
+	}
 	if runErr != nil {
 		doc.Partial = runErr.Error()
 		if errors.Is(runErr, context.Canceled) {
@@ -201,6 +208,24 @@ func (a *app) onDevices(ctx context.Context, plan *traffic.Plan, assigned *assig
 	}
 	doc.Print(a.out)
 	return runErr
+}
+
+// warn says at once what stands above the result later: a run may be long.
+func (a *app) warn(doc *generator.Document, warnings ...string) {
+	for _, warning := range warnings {
+		fmt.Fprintln(a.err, "warning: "+warning)
+	}
+	doc.Warnings = append(doc.Warnings, warnings...)
+}
+
+// fullRings warns of rings in memory that are sent by and not received from.
+func fullRings(a *assignment) (warnings []string) {
+	for _, d := range a.devices {
+		if strings.HasPrefix(d.Name, "net_ring") && !d.Receive {
+			warnings = append(warnings, fmt.Sprintf("%s gives back what it is sent, and nobody receives: it is full after 1,023 frames: add --rx %s", d.Name, d.Name))
+		}
+	}
+	return warnings
 }
 
 // rateOf is a rate in frames per second, where the frames take so many bytes on a wire.

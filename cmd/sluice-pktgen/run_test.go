@@ -177,6 +177,16 @@ func TestRunOverPorts(t *testing.T) {
 	assert.Subset(t, before, remains(t))
 }
 
+// A ring that nobody empties is full at once: the run says so, and gives everything back.
+func TestFullRing(t *testing.T) {
+	needRoot(t)
+	before := remains(t)
+	doc, stderr, err := generate(t, "", strings.Fields("--profile nvgre-encap --tx net_ring0 --duration 100ms --warmup 50ms")...)
+	require.NoError(t, err, stderr)
+	require.Contains(t, doc.Warnings, "net_ring0 gives back what it is sent, and nobody receives: it is full after 1,023 frames: add --rx net_ring0")
+	assert.Subset(t, before, remains(t))
+}
+
 func TestRunTellsWhatIsMissing(t *testing.T) {
 	needRoot(t)
 	namespace := wire(t, "1500")
