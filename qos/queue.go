@@ -108,10 +108,15 @@ func (s *Scheduler) added(c *class, id uint32, e *entity, was uint32, packets in
 	s.packets += packets
 	c.bytes += uint64(e.bytes - was)
 	if was == 0 {
-		c.active++
-		if e.state == idle { // Remove may have emptied it in its place
-			s.insert(id, e)
-		}
+		s.begins(c, id, e)
+	}
+}
+
+// begins lets a queue take part that was empty.
+func (s *Scheduler) begins(c *class, id uint32, e *entity) {
+	c.active++
+	if e.state == idle { // Remove may have emptied it in its place
+		s.insert(id, e)
 	}
 }
 
@@ -146,9 +151,18 @@ func (s *Scheduler) EnqueueEach(_ int64, to []Queue, pkts []*packet.Packet) (ref
 			refused++
 			continue
 		}
-		s.push(id, e, pack(p, length))
+		if word := pack(p, length); e.count < ringSlots && e.chained == 0 {
+			s.rings[id][(e.head+e.count)&ringMask] = word
+			e.count++
+		} else {
+			s.push(id, e, word)
+		}
+		s.packets++
 		e.bytes = was + length
-		s.added(c, id, e, was, 1)
+		c.bytes += uint64(length)
+		if was == 0 {
+			s.begins(c, id, e)
+		}
 	}
 	return refused
 }

@@ -56,7 +56,10 @@ const (
 	tight                // a limit above has no room for the next packet
 )
 
-const forever = math.MaxInt64
+const (
+	forever   = math.MaxInt64
+	fetchStep = 4 // entities whose cache lines are asked for at once, that many or more before their turn
+)
 
 // clock turns the caller's time into the scheduler's own.
 func (s *Scheduler) clock(now int64) int64 {
@@ -189,7 +192,7 @@ func (s *Scheduler) serveClass(now int64, at uint8, budget int64) (used int64, v
 // bytes left, hold the next packet up. It returns the bytes sent.
 func (s *Scheduler) serve(now int64, at uint32, allow, budget int64) (used int64, v verdict) {
 	nd := &s.nodes[at]
-	ahead, from := uint32(0), uint32(0)
+	ahead, from, turn := uint32(0), uint32(0), 0
 	for allow > 0 {
 		if s.n == len(s.out) {
 			return used, full
@@ -199,9 +202,9 @@ func (s *Scheduler) serve(now int64, at uint32, allow, budget int64) (used int64
 		}
 		id := nd.lists[nd.round%nearRounds].head
 		if from != nd.round+1 {
-			from, ahead = nd.round+1, s.fetchOn(id, 6)
-		} else if ahead != 0 {
-			ahead = s.fetchOn(ahead, 1)
+			from, ahead, turn = nd.round+1, s.fetchOn(id, 2*fetchStep), 0
+		} else if turn++; turn%fetchStep == 0 && ahead != 0 {
+			ahead = s.fetchOn(ahead, fetchStep)
 		}
 		e := &s.ents[id]
 		v := more

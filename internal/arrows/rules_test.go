@@ -22,7 +22,7 @@ var rooms = map[string]struct {
 	"cli":        {"api policy packet demo doctor nic configs", "the command line talks to the daemon by the API alone"},
 	"web":        {"api", "the page uses what every client uses"},
 	"configs":    {"", "samples are data"},
-	"cmd":        {"agent api policy packet dataplane cli nic doctor demo benchmarks configs dpdk", "commands wire rooms together; the devices and the switch are for the daemon only, see never below"},
+	"cmd":        {"agent api policy packet dataplane cli nic doctor demo benchmarks configs dpdk qos", "commands wire rooms together; the devices and the switch are for the daemon only, see never below"},
 	"internal":   {"agent dataplane policy packet api nic doctor demo configs", "test tools may use what they test, but not C"},
 	"e2e":        {"api policy packet demo configs", "end-to-end tests see the switch as a user does"},
 	"docs":       {"", "documents"},
