@@ -108,7 +108,7 @@ BENCH_SCENARIOS := l2-64b,nvgre-encap,nvgre-encap:10000,nvgre-decap,udp-1400b
 REPORT = bin/sluice-pktgen report benchmarks/results/result.json -w docs/PERFORMANCE.md
 
 .PHONY: bench
-bench: build ## Measure the switch by itself: one worker, and the Go benchmarks that match BENCH (root, under three minutes)
+bench: build ## Measure the switch by itself: one worker, and the Go benchmarks that match BENCH (root, four minutes)
 	@scratch=$$(mktemp -d); trap 'rm -rf $$scratch' EXIT; \
 	$(ROOT) bin/sluice-pktgen compare --only sluice --scenario $(BENCH_SCENARIOS) --rounds 6 --seconds 0.5 --warmup 500ms --retries 0 --out $$scratch; \
 	bin/sluice-pktgen report $$scratch/result.json --format benchfmt --write $(BENCH_OUT)
