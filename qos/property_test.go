@@ -14,7 +14,11 @@ import (
 
 // TestMain lets property tests run thousands of cases, the same ones each time; -rapid.seed=0 draws others.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "2000", "rapid.seed": "1"} {
+	checks := "2000"
+	if raceDetector {
+		checks = "100"
+	}
+	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": "1"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
