@@ -155,15 +155,15 @@ func (w *worker) answerARP(in uint32, p *packet.Packet, m *packet.Parsed, mac pa
 	copy(data[0:6], data[6:12])
 	copy(data[6:12], mac[:])
 	packet.EncodeARP(data[m.L3:], packet.ARPReply, mac, target, asker, askerIP)
-	w.answered(in, p)
+	w.answered(in)
+	w.sendOwn(in, p)
 }
 
-// answered sends a packet that was turned into its own answer: the request was consumed, the answer created.
-func (w *worker) answered(in uint32, p *packet.Packet) {
+// answered counts a packet that was turned into its own answer: the request was consumed, the answer created.
+func (w *worker) answered(in uint32) {
 	b := w.ctr.of(in)
 	b.consumed++
 	b.created++
-	w.send(in, in, p)
 }
 
 // floodSubnet gives a message of ARP or neighbour discovery to the other local vports of a virtual subnet.
@@ -232,7 +232,7 @@ func (w *worker) askNeighbour(e *neighbour) {
 	packet.EncodeEthernet(data, dst, port.MAC, packet.EtherTypeARP)
 	packet.EncodeARP(data[packet.EthernetLen:], packet.ARPRequest, port.MAC, from.V4(), packet.MAC{}, e.addr())
 	w.ctr.of(uplink).created++
-	w.send(uplink, uplink, p)
+	w.sendOwn(uplink, p)
 }
 
 // minFrame is the shortest Ethernet frame without its FCS.

@@ -12,8 +12,9 @@ import (
 
 // Outputs with a scheduler. At the end of an iteration what goes to such an output is diverted: into the scheduler when this
 // worker owns it, else into the lane to the worker that does. The owner then sends what the scheduler lets go. With a
-// scheduler every packet goes to the owner, always, and only the owner may pass it by while nothing waits: workers that
-// sometimes went straight through would reorder flows.
+// scheduler every packet of a flow goes to the owner, always, and only the owner may pass it by while nothing waits: workers
+// that sometimes went straight through would reorder flows. What the switch sends of its own, ARP and the like, belongs to no
+// flow: each worker sends it at once, and the owner charges the link with it.
 //
 // A packet that waits, in a lane or a scheduler, is charged as queued to the port that it came in by.
 
@@ -27,6 +28,7 @@ type egress struct {
 	next    int64                         // before this time nothing can leave
 	waiting bool                          // it is in diversion.waiting
 
+	own     atomic.Uint64          // wire bytes that workers sent past it, not charged yet
 	shown   atomic.Pointer[shape]  // what is in force, for others
 	request atomic.Pointer[report] // of somebody who wants to know
 }
@@ -60,6 +62,9 @@ func (w *worker) divert() {
 		pkts := w.io.Tx[s.first : s.first+s.count]
 		switch e := d.byPort[s.out]; {
 		case e == nil:
+			o.keep(w.io, &s)
+		case s.queue == queueOwn:
+			e.own.Add(uint64(wireBytes(pkts)))
 			o.keep(w.io, &s)
 		case e.owner != w:
 			w.handOver(d.to[e.owner.id], &s, pkts)
@@ -106,11 +111,22 @@ func (e *egress) passes(now int64, in uint32, queue uint16, pkts []*packet.Packe
 	if e.waiting {
 		return false
 	}
-	bytes := uint32(0)
-	for _, p := range pkts {
-		bytes += qos.WireBytes(p)
+	e.chargeOwn(now)
+	return e.sched.Pass(now, queueClass(queue), e.conf.Leaf(in, queueDest(queue)), uint32(len(pkts)), wireBytes(pkts))
+}
+
+// chargeOwn charges the link with what went past the scheduler.
+func (e *egress) chargeOwn(now int64) {
+	if e.own.Load() != 0 {
+		e.sched.Charge(now, e.own.Swap(0))
 	}
-	return e.sched.Pass(now, queueClass(queue), e.conf.Leaf(in, queueDest(queue)), uint32(len(pkts)), bytes)
+}
+
+func wireBytes(pkts []*packet.Packet) (sum uint32) {
+	for _, p := range pkts {
+		sum += qos.WireBytes(p)
+	}
+	return sum
 }
 
 // markStep is how many packets are marked by one look at the queue's depth.
@@ -247,6 +263,7 @@ func (w *worker) serve() {
 
 func (w *worker) serveOne(d *diversion, e *egress) {
 	o := &w.out
+	e.chargeOwn(w.now)
 	room := w.io.Tx[o.n:min(o.n+sendBatch, packet.MaxTx)]
 	n := e.sched.Dequeue(w.now, room, nil)
 	for _, p := range room[:n] {

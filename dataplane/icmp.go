@@ -80,7 +80,7 @@ func (w *worker) answerError(q *rxQueue, p *packet.Packet, m *packet.Parsed, a *
 	q.icmp.tokens--
 	c.SetLen(n)
 	w.ctr.of(q.port).created++
-	w.send(q.port, q.port, c)
+	w.sendOwn(q.port, c)
 }
 
 // router6 is the address that the router answers to from: the gateway of the port's subnet, or fe80::1 to those that use
@@ -171,7 +171,8 @@ func (w *worker) answerPing(in uint32, p *packet.Packet, m *packet.Parsed, r Rea
 	src, dst := eth.Src(), eth.Dst()
 	eth.SetSrc(dst)
 	eth.SetDst(src)
-	w.answered(in, p)
+	w.answered(in)
+	w.sendQueue(in, in, w.defaultQueue(in), p) // it is as long as the asker likes, so it waits as others do
 }
 
 func turnEcho4(ip packet.IPv4, icmp packet.ICMP) bool {

@@ -166,5 +166,5 @@ func (w *worker) answerND(in uint32, p *packet.Packet, nd *ndMessage, mac packet
 	h.Encode(data[packet.EthernetLen:])
 	w.consume(in, p)
 	w.ctr.of(in).created++
-	w.send(in, in, c)
+	w.sendOwn(in, c)
 }

@@ -8,7 +8,7 @@ import (
 // span is a row of staged packets that came in by one port and go out by one queue of one.
 type span struct {
 	in, out uint32
-	queue   uint16 // of out, where that has a scheduler (makeQueue)
+	queue   uint16 // of out, where that has a scheduler (makeQueue), or queueOwn
 	first   uint32 // place of the first packet in IO.Tx
 	count   uint32
 	bytes   uint64
@@ -131,6 +131,9 @@ const (
 	queueDestShift = 3
 )
 
+// queueOwn is none of these: what the switch sends of its own waits for nobody (worker.sendOwn).
+const queueOwn = 1 << 15
+
 // makeQueue names a queue of an output.
 func makeQueue(class, dest uint8) uint16 {
 	return uint16(class)&queueClassMask | uint16(dest&policy.MaxDestinations)<<queueDestShift
@@ -142,6 +145,21 @@ func queueDest(queue uint16) uint8 { return uint8(queue >> queueDestShift) }
 
 // send stages a packet for an output; in is the port that it is charged to.
 func (w *worker) send(in, out uint32, p *packet.Packet) { w.sendQueue(in, out, 0, p) }
+
+// sendOwn stages what the switch itself has to say: ARP, neighbour discovery and ICMP errors. It goes past the queues of the
+// output: if it waited among the packets of tenants, one of them that floods its queue would make the switch forget the next
+// hops of all. It comes at bounded rates.
+func (w *worker) sendOwn(port uint32, p *packet.Packet) { w.sendQueue(port, port, queueOwn, p) }
+
+// defaultQueue is that of an output's default flow, in the class of packets that no rule matches.
+func (w *worker) defaultQueue(out uint32) uint16 {
+	snap := w.sw.snap.Load()
+	s := snap.QoS.Scheduler(out)
+	if s == nil {
+		return 0
+	}
+	return makeQueue(s.Class(snap.Classes.DefaultTC()), 0)
+}
 
 // sendQueue stages a packet for a queue of an output.
 func (w *worker) sendQueue(in, out uint32, queue uint16, p *packet.Packet) {

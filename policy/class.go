@@ -123,6 +123,14 @@ func (c *Classification) Outer(tc uint8) OuterMarks {
 	return c.outer[tc%TrafficClasses]
 }
 
+// DefaultTC is the traffic class of packets that no rule matches.
+func (c *Classification) DefaultTC() uint8 {
+	if c == nil {
+		return 0
+	}
+	return c.fallback.TC
+}
+
 // Decide finds the traffic class and the marks of a packet. Without a classification all packets are of class 0.
 func (c *Classification) Decide(p *ClassPacket) Verdict {
 	if c == nil {

@@ -34,8 +34,7 @@ type SchedulerQoS struct {
 	BurstBytes      uint64 // of the rate, towards a VM; 0 for uplinks
 	Classes         [TrafficClasses]ClassQoS
 	Groups          []GroupQoS
-	// Leaves are the queues of each class. The first is the default flow: what no other leaf is for, and what the switch
-	// sends of its own.
+	// Leaves are the queues of each class. The first is the default flow: what no other leaf is for.
 	Leaves    []LeafQoS
 	classOf   [TrafficClasses]uint8 // the class of the link for each: of those without an owner that of the default rule
 	firstLeaf []uint32              // by port index of the sender: its first leaf; 0 and beyond it: the default flow

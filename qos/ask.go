@@ -63,6 +63,18 @@ func (s *Scheduler) Pass(now int64, class uint8, leaf uint32, packets, bytes uin
 	return true
 }
 
+// Charge takes bytes that went to the device without asking off what the link may send, so that what waits leaves the later.
+// The link owes a burst at most for it.
+func (s *Scheduler) Charge(now int64, bytes uint64) {
+	b := &s.link
+	if b.rate == 0 {
+		return
+	}
+	b.refill(s.clock(now))
+	most := min(b.limit, lengthMask<<tokenShift) // bucket.fill allows for no more
+	b.tokens = max(b.tokens-int64(min(bytes, 2*lengthMask))<<tokenShift, min(b.tokens, -most))
+}
+
 // room reports whether so much may be taken, by a bucket that may have no limit.
 func (b *bucket) room(now, length int64) bool {
 	if b.rate == 0 {
