@@ -38,6 +38,7 @@ type diversion struct {
 	byPort  []*egress // nil: straight through
 	to      []*lane   // by worker, nil to itself
 	from    []*lane   // likewise
+	first   int       // of from, the one to be read first
 	owned   []*egress // by this worker
 	waiting []*egress // of those, the ones that hold packets
 	turn    int       // of those, the one that is served first
@@ -182,24 +183,40 @@ func (e *egress) mark(class uint8, leaf uint32, pkts []*packet.Packet) {
 	}
 }
 
-// takeHanded takes in what other workers handed over, as far as an iteration can drop it.
+// laneBatch is the most that is taken from one lane in an iteration: as much as its writer receives in one.
+const laneBatch = packet.MaxRx
+
+// takeHanded takes in what other workers handed over, as far as an iteration can drop it. Where that is less than there is,
+// the next iteration goes on with the lane that did not get all: when the owner is overloaded, all writers lose alike.
 func (w *worker) takeHanded() {
 	d := w.egress
-	for _, l := range d.from {
-		if l == nil || l.empty() {
-			continue
-		}
-		d.active = true
-		ready := l.ready.Load()
-		for row, pkts := l.peek(ready); row != nil; row, pkts = l.peek(ready) {
-			if int(w.io.NumFree)+len(pkts) > packet.MaxFree {
-				break
+	for range d.from {
+		if l := d.from[d.first]; l != nil && !l.empty() {
+			d.active = true
+			if !w.takeLane(d, l) {
+				return
 			}
-			w.takeRow(d, row, pkts)
-			l.next(row)
 		}
-		l.done()
+		d.first = (d.first + 1) % len(d.from)
 	}
+}
+
+// takeLane takes in the rows of one lane that are due; false when there was no room for them all.
+func (w *worker) takeLane(d *diversion, l *lane) bool {
+	defer l.done()
+	taken, ready := 0, l.ready.Load()
+	for row, pkts := l.peek(ready); row != nil; row, pkts = l.peek(ready) {
+		if taken > 0 && taken+len(pkts) > laneBatch {
+			break
+		}
+		if int(w.io.NumFree)+len(pkts) > packet.MaxFree {
+			return false
+		}
+		w.takeRow(d, row, pkts)
+		l.next(row)
+		taken += len(pkts)
+	}
+	return true
 }
 
 func (w *worker) takeRow(d *diversion, row *handed, pkts []*packet.Packet) {

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -80,4 +81,50 @@ func TestLaneKeepsOrder(t *testing.T) {
 		runtime.Gosched()
 	}
 	require.True(t, l.empty())
+}
+
+// Five writers hand over as much as they receive, which is more than the owner can drop in an iteration: all get the same
+// through, and none more than its part of one.
+func TestOverloadHitsAllWritersAlike(t *testing.T) {
+	const rounds = 200
+	r, pkts := newRig(t, 1), fakes(t, packet.MaxRx)
+	d := &diversion{byPort: make([]*egress, r.sw.cfg.MaxPorts), from: []*lane{nil}} // nobody has the output: all are dropped
+	for range 5 {
+		d.from = append(d.from, newTestLane(t))
+	}
+	for _, l := range d.from[1:] { // writers were faster for a while
+		for range laneSize / packet.RxBurst {
+			l.put(0, 1, 0, pkts[:packet.RxBurst])
+		}
+	}
+	fewest, mostAtOnce := uint32(math.MaxUint32), uint32(0) // packets in one round, of all lanes and of one
+	r.set(func() {
+		w := r.sw.workers[0]
+		before := w.egress
+		w.egress = d
+		for range rounds {
+			for _, l := range d.from[1:] {
+				l.put(0, 1, 0, pkts)
+				l.show()
+			}
+			was := [6]uint32{}
+			for i, l := range d.from[1:] {
+				was[i] = l.pktsOut
+			}
+			w.takeHanded()
+			for i, l := range d.from[1:] {
+				mostAtOnce = max(mostAtOnce, l.pktsOut-was[i])
+			}
+			fewest = min(fewest, w.io.NumFree)
+			w.io.NumFree = 0 // they are nobody's
+		}
+		w.egress = before
+	})
+	require.EqualValues(t, packet.MaxFree, fewest)
+	require.EqualValues(t, laneBatch, mostAtOnce)
+	least, most := uint32(math.MaxUint32), uint32(0)
+	for _, l := range d.from[1:] {
+		least, most = min(least, l.pktsOut), max(most, l.pktsOut)
+	}
+	require.LessOrEqual(t, most-least, uint32(laneBatch), "of %d", most)
 }
