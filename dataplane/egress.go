@@ -130,7 +130,7 @@ func wireBytes(pkts []*packet.Packet) (sum uint32) {
 	return sum
 }
 
-// markStep is how many packets are marked by one look at the queue's depth.
+// markStep is how many packets are marked by one look at the queue's depth: the bits of a set of them.
 const markStep = 8
 
 // enqueue gives packets to the scheduler, marks those that come into a long queue, and drops what it does not accept.
@@ -148,10 +148,14 @@ func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Pack
 	accepted := 0
 	for accepted < len(pkts) {
 		some := pkts[accepted:min(accepted+step, len(pkts))]
+		due := uint8(0)
 		if step == markStep {
-			e.mark(class, leaf, some)
+			due = e.due(class, leaf, len(some))
 		}
 		n := e.sched.Enqueue(w.now, class, leaf, some)
+		if due != 0 {
+			e.mark(class, leaf, some[:n], due)
+		}
 		accepted += n
 		if n < len(some) {
 			break
@@ -170,11 +174,21 @@ func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Pack
 // mostOverhead bounds what a frame takes of the wire besides its bytes.
 const mostOverhead = 84
 
-// mark marks packets that come into a queue as deep as it is now.
-func (e *egress) mark(class uint8, leaf uint32, pkts []*packet.Packet) {
+// due is which of so many packets are to be marked that come into a queue as deep as it is now.
+func (e *egress) due(class uint8, leaf uint32, packets int) (set uint8) {
+	for i := range packets {
+		if e.sched.Mark(class, leaf) {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// mark marks packets that were accepted, those of a set: what the queue refused is no mark that anybody gets.
+func (e *egress) mark(class uint8, leaf uint32, pkts []*packet.Packet, set uint8) {
 	marked := uint32(0)
-	for _, p := range pkts {
-		if e.sched.Mark(class, leaf) && packet.MarkCE(p) {
+	for i, p := range pkts {
+		if set>>i&1 != 0 && packet.MarkCE(p) {
 			marked++
 		}
 	}

@@ -104,6 +104,42 @@ func TestSchedulersTellOfTheirQueues(t *testing.T) {
 	r.balanced()
 }
 
+// What a full queue refuses is not counted as marked.
+func TestOnlyAcceptedPacketsAreMarked(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	up := policy.SchedulerQoS{Port: r.index.byName["up0"], RateBytesPerSec: 100_000, BurstBytes: 2000,
+		Leaves: []policy.LeafQoS{{Port: policy.NoIndex, Group: -1, Parent: -1, Weight: 1}}}
+	up.Classes[0] = policy.ClassQoS{Name: "default", Weight: 100, QueueBytes: 10_500, MarkBytes: 4000, MarkFullBytes: 4000}
+	snap := *r.snap
+	snap.QoS = policy.NewQoS([]policy.SchedulerQoS{up}, nil)
+	require.NoError(t, r.sw.Publish(&snap))
+	r.net.AdvanceTSC(time.Second)
+	ect := frames.Build(frames.Ether(redVM1, redFar), frames.IPv4("10.0.0.5", "10.0.0.7", frames.TOS(2)), frames.UDP(7, 2),
+		frames.Payload(1000-24-42-42))
+	r.set(func() {
+		for range 50 { // all in one burst
+			r.inject("red-vm1", ect)
+		}
+	})
+	r.idle()
+	require.EqualValues(t, 50-10, r.counters("red-vm1").Drops[ReasonQueueFull])
+	st := r.stats("up0")[0]
+	for range 20 {
+		r.net.AdvanceTSC(10 * time.Millisecond)
+		r.idle()
+	}
+	marked := 0
+	for _, f := range r.devs["up0"].Sent() {
+		if packet.IPv4(f[14:]).ECN() == packet.ECNCE {
+			marked++
+		}
+	}
+	require.Equal(t, 2, marked, "eight found the queue empty")
+	require.EqualValues(t, marked, st.Marked)
+	r.balanced()
+}
+
 // A VM gets no more than its inbound maximum, from the fabric and from a neighbour on the same host.
 func TestInboundMaximum(t *testing.T) {
 	r := newRig(t, 2)
