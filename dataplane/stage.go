@@ -16,12 +16,13 @@ const (
 	StageLookup                // of flows, with the check that they are still valid
 	StageExecute               // of known flows' actions
 	StageNewFlows              // layers, insertion and first action of new flows; ARP, neighbour discovery
+	StageQoS                   // schedulers of outputs, and handing over to their owners; nothing without them
 	StageOther                 // accounts, what waited for a next hop, timers
 	StageStalled               // any stage that took far too long at once: something else had the core
 	NumStages
 )
 
-var stageNames = [NumStages]string{"poll", "parse", "lookup", "execute", "new-flows", "other", "stalled"}
+var stageNames = [NumStages]string{"poll", "parse", "lookup", "execute", "new-flows", "qos", "other", "stalled"}
 
 func (s Stage) String() string { return stageNames[s] }
 
@@ -33,8 +34,9 @@ func Stages() (all []Stage) {
 	return all
 }
 
-// OfQueue reports whether the stage is told for each receive queue too: polls and timers serve all of them at once.
-func (s Stage) OfQueue() bool { return s != StagePoll && s != StageOther }
+// OfQueue reports whether the stage is told for each receive queue too: polls, schedulers and timers serve all of them at
+// once.
+func (s Stage) OfQueue() bool { return s != StagePoll && s != StageQoS && s != StageOther }
 
 // StageTotals is what the stages have cost since the start, estimated. Cycles per packet of a stage are a ratio of two
 // growths: Cycles[stage] / Packets.

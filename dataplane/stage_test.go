@@ -170,6 +170,23 @@ func TestStagesSumUpToTheWhole(t *testing.T) {
 	}
 }
 
+// What schedulers cost is a stage of its own, not the poll's.
+func TestSchedulersAreAStage(t *testing.T) {
+	r, p := tickingRig(t, 1)
+	r.iterate(10, nil)
+	require.Zero(t, r.workers()[0].Sample.Cycles[StageQoS], "without any it costs nothing")
+	r.scheduled("up0", 100e9)
+	before := r.workers()[0].Sample
+	const step = 100
+	r.set(func() { p.steps = []uint64{step} })
+	r.iterate(10, nil)
+	after := r.workers()[0].Sample
+	samples := after.Samples - before.Samples
+	require.Positive(t, samples)
+	require.Equal(t, samples*step, after.Cycles[StageQoS]-before.Cycles[StageQoS])
+	require.Equal(t, samples*pollTicks, after.Cycles[StagePoll]-before.Cycles[StagePoll])
+}
+
 func TestStalledStage(t *testing.T) {
 	r, p := tickingRig(t, 1)
 	r.iterate(10, nil)

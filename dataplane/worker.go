@@ -213,6 +213,9 @@ func (w *worker) poll() {
 	}
 	if w.egress != nil {
 		w.divert()
+		if w.sample.on {
+			w.mark(nil, StageQoS)
+		}
 	}
 	w.out.arrange(w.io)
 	w.poller.Poll()

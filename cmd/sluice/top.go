@@ -21,8 +21,9 @@ the interval. On a terminal it goes on until interrupted; into a pipe, and with 
 window.
 
 The stages are poll (transmit, free, refill, receive), parse (with decapsulation), lookup, execute (of known flows'
-actions), new flows (layers; ARP and neighbour discovery), other (accounts, timers) and stalled (something else had the
-core). They are measured in some of the loop iterations that have packets; all other columns count everything.`,
+actions), new flows (layers; ARP and neighbour discovery), qos (schedulers), other (accounts, timers) and stalled
+(something else had the core). They are measured in some of the loop iterations that have packets; all other columns count
+everything.`,
 		Example: "  sluice top\n  sluice top --once --interval 5s\n  sluice top -o json | jq .workers[0].stages",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.settings.GetDuration(keyInterval) == 0 {

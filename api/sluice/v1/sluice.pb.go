@@ -672,7 +672,7 @@ func (x *StageSample) GetStages() []*StageCycles {
 
 type StageCycles struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"` // "poll", "parse", "lookup", "execute", "new-flows", "other", "stalled"
+	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"` // "poll", "parse", "lookup", "execute", "new-flows", "qos", "other", "stalled"
 	Cycles        uint64                 `protobuf:"varint,2,opt,name=cycles,proto3" json:"cycles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
