@@ -116,7 +116,7 @@ func (w *worker) parseRewritten(q *rxQueue, pkts []*packet.Packet, among uint64)
 	return plain
 }
 
-// complete makes a plain packet like others, for what is not done by the loops of fast.go.
+// complete makes a plain packet like others, for what is not done by the loops of rows.go.
 func (w *worker) complete(p *packet.Packet, i int) {
 	w.class[i] = classFlow
 	packet.PlainParsed(p, &w.burst.Key[i], &w.meta[i])

@@ -18,7 +18,8 @@ import (
 //
 // A packet that waits, in a lane or a scheduler, is charged as queued to the port that it came in by.
 
-// egress is an output with a scheduler. All but port and owner belongs to the owner's thread.
+// egress is an output with a scheduler. Port and owner never change; what follows the empty line is for all threads; the rest
+// belongs to the owner's, but that control compiles the next configuration beside the scheduler.
 type egress struct {
 	port    uint32
 	owner   *worker

@@ -340,11 +340,11 @@ func (t *tap) dead() bool {
 	return false
 }
 
-// link is what the VM made of it: it may set its interface down, or delete it.
 func (t *tap) dcb() (classes int, err error) {
 	return 0, fmt.Errorf("interface %s: a tap has no DCB: %w", t.iface, ErrUnsupported)
 }
 
+// link is what the VM made of it: it may set its interface down, or delete it.
 func (t *tap) link() (up bool, speedMbit uint32) {
 	if t.gone() { // no VM is reached through it any more
 		return false, 0
