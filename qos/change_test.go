@@ -133,6 +133,43 @@ func TestPlansGrowStale(t *testing.T) {
 	p.Close()
 }
 
+// The bound on packets is that of the configuration in force, whichever way it changed. What a larger one let in stays.
+func TestPacketsAreBoundedAsConfigured(t *testing.T) {
+	bounded := func(packets int) *Config {
+		return &Config{RateBytesPerSec: gbit, Leaves: leaves(300), Packets: packets}
+	}
+	r := newRig(t, bounded(100), 5000)
+	sources := make([]source, 300)
+	fill := func(rounds int) int {
+		for i := range rounds * len(sources) {
+			src := &sources[i%len(sources)]
+			src.leaf = uint32(i % len(sources))
+			r.give(src, 60)
+		}
+		return r.s.Packets()
+	}
+	assert.Equal(t, 100, fill(1))
+	require.NoError(t, r.s.Reconfigure(r.now, bounded(200)))
+	assert.Equal(t, 200, fill(1), "more from now on")
+
+	require.NoError(t, r.s.Reconfigure(r.now, bounded(4000)))
+	full := fill(40)
+	assert.Greater(t, full, 3500)
+	for range 2 { // the second time nothing but what waits says how much room that takes
+		require.NoError(t, r.s.Reconfigure(r.now, bounded(50)))
+		assert.Equal(t, full, fill(1), "none is lost, none accepted")
+	}
+	for r.s.Packets() > 0 {
+		r.drain()
+		r.now += 10 * us
+		if n := r.s.Packets(); n >= 50 {
+			assert.Equal(t, n, fill(1))
+		}
+	}
+	assert.Equal(t, len(r.mem), len(r.free))
+	assert.Equal(t, 50, fill(1))
+}
+
 func TestNewLimitsAreNoNewBursts(t *testing.T) {
 	c := &Config{RateBytesPerSec: gbit, Leaves: leaves(1)}
 	c.Leaves[0].MaxBytesPerSec, c.Leaves[0].BurstBytes = 10*mbit, 15_000

@@ -4,7 +4,8 @@ import "github.com/sluicenet/sluice/packet"
 
 // Install changes the configuration under load. Leaves of the same key keep their packets, in order, and their counters;
 // limits of the same owner keep what their buckets hold. Leaves that are gone send what waits, in their class, by the
-// smallest weight. The old memory is released.
+// smallest weight. Under a smaller Config.Packets nothing is accepted until so many more have left. The old memory is
+// released.
 func (s *Scheduler) Install(now int64, p *Plan) error {
 	if p.generation != s.generation {
 		return ErrStale
@@ -47,6 +48,7 @@ func (s *Scheduler) Install(now int64, p *Plan) error {
 		}
 	}
 	s.used = gone
+	s.most, s.held = p.most, max(p.most, s.packets)
 	s.generation++
 	old.close()
 	return nil

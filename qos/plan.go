@@ -75,6 +75,7 @@ type Plan struct {
 	link       bucket
 	classes    [Classes]class
 	strict     uint8
+	most       int // packets
 	generation uint64
 	oldLeaves  []uint32 // where the scheduler's leaves go, plus one; 0 is none
 	oldGroups  []uint32
@@ -83,14 +84,17 @@ type Plan struct {
 // Close gives a plan's memory back that is not installed.
 func (p *Plan) Close() { p.close() }
 
-// newPlan has room for spare leaves besides those of the configuration.
-func newPlan(c *Config, packets, spare int) (*Plan, error) {
+// newPlan has room for spare leaves besides those of the configuration, and for held packets that may wait already.
+func newPlan(c *Config, held, spare int) (*Plan, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p := &Plan{}
+	p := &Plan{most: c.Packets}
+	if p.most == 0 {
+		p.most = defaultPackets
+	}
 	p.leaves, p.known, p.used = len(c.Leaves)+spare, len(c.Leaves), len(c.Leaves)
-	if err := p.alloc(packets, len(c.Groups)); err != nil {
+	if err := p.alloc(max(p.most, held), len(c.Groups)); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -171,22 +175,18 @@ func (p *Plan) fillLeaves(c *Config) {
 
 // New makes a scheduler with empty queues. It fails where Config contradicts itself; Close gives its memory back.
 func New(c *Config) (*Scheduler, error) {
-	packets := c.Packets
-	if packets == 0 {
-		packets = defaultPackets
-	}
-	p, err := newPlan(c, packets, 0)
+	p, err := newPlan(c, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Scheduler{tables: p.tables, link: p.link, classes: p.classes, strict: p.strict, most: packets}, nil
+	return &Scheduler{tables: p.tables, link: p.link, classes: p.classes, strict: p.strict, most: p.most, held: p.most}, nil
 }
 
 // Close gives the memory back. Packets that still wait must have been taken before, see Flush.
 func (s *Scheduler) Close() { s.close() }
 
-// Compile checks a configuration and allocates all it needs; Config.Packets stays what it was. Any goroutine may do so
-// while the owner uses the scheduler, but not while it installs another plan.
+// Compile checks a configuration and allocates all it needs. Any goroutine may do so while the owner uses the scheduler, but
+// not while it installs another plan.
 func (s *Scheduler) Compile(c *Config) (*Plan, error) {
 	leaves := make(map[uint64]uint32, len(c.Leaves))
 	for i := range c.Leaves {
@@ -198,7 +198,7 @@ func (s *Scheduler) Compile(c *Config) (*Plan, error) {
 			spare++
 		}
 	}
-	p, err := newPlan(c, s.most, spare)
+	p, err := newPlan(c, s.held, spare)
 	if err != nil {
 		return nil, err
 	}

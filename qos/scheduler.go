@@ -18,7 +18,8 @@ type Scheduler struct {
 	turn    uint8  // ETS class that sends
 	round   uint32 // of ETS
 	packets int
-	most    int   // packets
+	most    int   // packets that may wait
+	held    int   // that wait at most: above most while what a larger bound let in drains
 	linkFor int64 // bytes that the link did not have room for
 
 	started bool
