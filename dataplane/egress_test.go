@@ -124,6 +124,54 @@ func TestRemovedPortLeavesNothingQueued(t *testing.T) {
 	}
 }
 
+// What a vport sent may wait in a queue that is not its own by now: the default one, one that the configuration has no
+// more, or one that another port of the vport's name took over.
+func TestRemovedPortLeavesNothingInOtherQueues(t *testing.T) {
+	for name, owner := range map[string]struct{ before, after string }{
+		"default": {"", "red-vm1"}, "gone": {"red-vm1", ""}, "own": {"red-vm1", "red-vm1"}, "another's": {"red-vm1", "red-vm2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 2)
+			r.resolve()
+			send := func() {
+				for i := range 300 {
+					r.inject("red-vm1", numbered(i))
+					r.inject("red-vm2", toFarFrom(redVM2, "10.0.0.6", i))
+				}
+				r.idle()
+			}
+			r.ownQueue(owner.before)
+			r.net.AdvanceTSC(time.Second)
+			send()
+			r.ownQueue(owner.after)
+			send()
+			all, others := r.queued(), r.counters("red-vm2").Queued
+			require.Greater(t, all, others+sendBatch)
+			r.remove("red-vm1")
+			waits, e := 0, r.sw.egresses[0]
+			e.owner.do(func() { waits = e.sched.Packets() })
+			require.EqualValues(t, others, waits, "what others sent stays, and nothing else")
+			require.Equal(t, others, r.queued())
+			r.balanced()
+		})
+	}
+}
+
+// ownQueue gives up0 a slow scheduler with a queue for a port, or for none, besides the default one.
+func (r *rig) ownQueue(port string) {
+	r.t.Helper()
+	up := policy.SchedulerQoS{Port: r.index.byName["up0"], RateBytesPerSec: 1_000, BurstBytes: 2_000,
+		Leaves: []policy.LeafQoS{{Port: policy.NoIndex, Group: -1, Parent: -1, Weight: 1}}}
+	if port != "" {
+		up.Leaves = append(up.Leaves, policy.LeafQoS{Key: 7, Port: r.index.byName[port], Group: -1, Parent: -1, Weight: 1})
+	}
+	up.Classes[0] = policy.ClassQoS{Name: "default", Weight: 100, QueueBytes: 1 << 20}
+	snap := *r.snap
+	snap.QoS = policy.NewQoS([]policy.SchedulerQoS{up}, nil)
+	require.NoError(r.t, r.sw.Publish(&snap))
+	r.snap = &snap
+}
+
 func toFarFrom(mac, ip string, n int) []byte {
 	return frames.Build(frames.Ether(mac, redFar), frames.IPv4(ip, "10.0.0.7", frames.ID(uint16(n))), frames.UDP(7, 2), frames.Payload(30))
 }

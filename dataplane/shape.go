@@ -363,9 +363,10 @@ func (w *worker) sendStaged() {
 
 // flushEgress empties a scheduler.
 func (w *worker) flushEgress(e *egress, drop bool) {
+	var at qos.Place
 	for {
 		room := w.io.Tx[:sendBatch]
-		n := e.sched.Flush(room)
+		n := e.sched.Flush(&at, room)
 		if n == 0 {
 			break
 		}
@@ -386,16 +387,27 @@ func (w *worker) flushEgress(e *egress, drop bool) {
 	w.egress.waiting = slices.DeleteFunc(w.egress.waiting, itself)
 }
 
-// forgetIn drops what waits and came in by a port that goes.
+// forgetIn drops what waits and came in by a port that goes. A vport may have got a queue of its own while it had packets in
+// the default one, or lost it to another port of its name: a queue whose oldest packet came in by the port that it is for
+// holds no others, and of all other queues every packet is looked at.
 func (w *worker) forgetIn(port uint32) {
 	if w.egress == nil {
 		return
 	}
 	w.takeAll()
+	came := func(p *packet.Packet) bool { return p.In() == port }
 	for _, e := range w.egress.waiting {
+		var at qos.Place
+		mayHold := func(leaf uint32, oldest *packet.Packet) bool {
+			if int(leaf) >= len(e.conf.Leaves) {
+				return true // one that the configuration has no more
+			}
+			owner := e.conf.Leaves[leaf].Port
+			return owner == port || owner != oldest.In()
+		}
 		for {
 			room := w.io.Tx[:sendBatch]
-			n := e.sched.Remove(func(p *packet.Packet) bool { return p.In() == port }, room)
+			n := e.sched.Remove(&at, mayHold, came, room)
 			if n == 0 {
 				break
 			}

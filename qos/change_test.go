@@ -196,9 +196,20 @@ func TestRemoveTakesWhatMatches(t *testing.T) {
 	before := r.s.Packets()
 	var gone int
 	room := make([]*packet.Packet, 16)
+	looks := map[*packet.Packet]bool{}
 	odd := func(p *packet.Packet) bool { return Queue(p.HashHigh) == QueueOf(2, 1) || p.RSSHash%2 == 1 }
-	for {
-		n := r.s.Remove(odd, room)
+	look := func(p *packet.Packet) bool {
+		require.False(t, looks[p], "looked at before")
+		looks[p] = true
+		return odd(p)
+	}
+	ask := func(leaf uint32, oldest *packet.Packet) bool {
+		require.Equal(t, QueueOf(2, leaf), Queue(oldest.HashHigh))
+		require.GreaterOrEqual(t, oldest.RSSHash, r.seen[QueueOf(2, leaf)])
+		return true
+	}
+	for at := (Place{}); ; {
+		n := r.s.Remove(&at, ask, look, room)
 		if n == 0 {
 			break
 		}
@@ -208,6 +219,7 @@ func TestRemoveTakesWhatMatches(t *testing.T) {
 		gone += n
 	}
 	assert.Equal(t, before-gone, r.s.Packets())
+	assert.Len(t, looks, before)
 	assert.Zero(t, r.s.QueueBytes(2, 1))
 	out, left := make([]*packet.Packet, 64), 0
 	last := map[uint32]uint32{}
@@ -230,5 +242,36 @@ func TestRemoveTakesWhatMatches(t *testing.T) {
 	require.True(t, r.give(&source{class: 2, leaf: 1}, 60), "an emptied queue takes packets again")
 	assert.Equal(t, 1, r.s.Dequeue(r.now+sec*10, out, nil))
 	require.True(t, r.give(&source{class: 5, leaf: 0}, 60))
-	assert.Equal(t, 1, r.s.Flush(out))
+	assert.Equal(t, 1, r.s.Flush(&Place{}, out))
+}
+
+// The worker that removes packets does not wait for the collector, nor for packets in queues that do not concern it.
+func TestRemovingLooksAtLittle(t *testing.T) {
+	c := &Config{Leaves: leaves(50)}
+	r := newRig(t, c, 10_000)
+	for leaf := range uint32(50) {
+		src := &source{class: 1, leaf: leaf}
+		for range 100 {
+			r.give(src, 60)
+		}
+	}
+	room := make([]*packet.Packet, 32)
+	looks, match := 0, false
+	one := func(leaf uint32, _ *packet.Packet) bool { return leaf == 7 }
+	walk := func() (gone int) {
+		for at := (Place{}); ; {
+			n := r.s.Remove(&at, one, func(*packet.Packet) bool { looks++; return match }, room)
+			if gone += n; n == 0 {
+				return gone
+			}
+		}
+	}
+	assert.Zero(t, testing.AllocsPerRun(9, func() { walk() }))
+	assert.Equal(t, 10*100, looks)
+	looks, match = 0, true
+	assert.Equal(t, 100, walk())
+	assert.Equal(t, 100, looks)
+	assert.Equal(t, 4900, r.s.Packets())
+	r.run(ms)
+	assert.Zero(t, r.s.Packets())
 }

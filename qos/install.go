@@ -1,7 +1,5 @@
 package qos
 
-import "github.com/sluicenet/sluice/packet"
-
 // Install changes the configuration under load. Leaves of the same key keep their packets, in order, and their counters;
 // limits of the same owner keep what their buckets hold. Leaves that are gone send what waits, in their class, by the
 // smallest weight. Under a smaller Config.Packets nothing is accepted until so many more have left. The old memory is
@@ -115,52 +113,4 @@ func (s *Scheduler) Reconfigure(now int64, c *Config) error {
 		return err
 	}
 	return s.Install(now, p)
-}
-
-// Remove gives back waiting packets that match, without regard to limits; the others keep their order. Call until it
-// returns 0. It looks at all that waits, so it is for a port that goes away.
-func (s *Scheduler) Remove(match func(*packet.Packet) bool, pkts []*packet.Packet) (n int) {
-	var kept []uint64
-	for id := uint32(Classes); int(id) < len(s.rings) && n < len(pkts); id++ {
-		e := &s.ents[id]
-		was := n
-		kept = kept[:0]
-		var gone uint32
-		s.each(id, func(word uint64) {
-			if p := pointer(word); n < len(pkts) && match(p) {
-				pkts[n] = p
-				n++
-				gone += uint32(word & lengthMask)
-			} else {
-				kept = append(kept, word)
-			}
-		})
-		if n > was {
-			s.refill(id, e, kept, gone)
-			s.packets -= n - was
-		}
-	}
-	return n
-}
-
-// refill replaces a queue's packets by fewer ones. A queue that is empty then stays where it is until its turn.
-func (s *Scheduler) refill(id uint32, e *entity, words []uint64, gone uint32) {
-	for e.chained > 0 {
-		s.unchain(id, e)
-	}
-	e.head, e.count = 0, 0
-	for _, word := range words {
-		s.push(id, e, word)
-	}
-	e.bytes -= gone
-	c := &s.classes[id%Classes]
-	c.bytes -= uint64(gone)
-	if e.bytes == 0 {
-		c.active--
-	}
-}
-
-// Flush gives back whatever waits, as Remove does.
-func (s *Scheduler) Flush(pkts []*packet.Packet) (n int) {
-	return s.Remove(func(*packet.Packet) bool { return true }, pkts)
 }

@@ -39,6 +39,14 @@ func (p *pool) alloc() uint32 {
 	return at
 }
 
+// release makes a block free, and returns the next one of its chain.
+func (p *pool) release(at uint32) (next uint32) {
+	next = p.link[at]
+	p.link[at] = p.free
+	p.free = at
+	return next
+}
+
 // push appends a packet to a queue.
 func (s *Scheduler) push(id uint32, e *entity, word uint64) {
 	if e.count < ringSlots && e.chained == 0 {
@@ -68,9 +76,7 @@ func (s *Scheduler) unchain(id uint32, e *entity) {
 	s.rings[id] = ring(p.blocks[at])
 	e.head, e.count = 0, uint8(n)
 	e.chained -= n
-	e.chain = p.link[at]
-	p.link[at] = p.free
-	p.free = at
+	e.chain = p.release(at)
 }
 
 // Enqueue accepts packets for one leaf in one class, in order: the first accepted ones of pkts. The rest does not fit.
