@@ -29,7 +29,7 @@ func TestNewWeightsUnderFullLoad(t *testing.T) {
 	}
 	for seed := range uint64(10) {
 		c := weights(seed)
-		require.NoError(t, r.s.Reconfigure(r.now, c))
+		require.NoError(t, r.s.reconfigure(r.now, c))
 		r.run(20 * ms)
 		r.reset()
 		r.run(80 * ms)
@@ -113,7 +113,7 @@ func TestReconfigurationLosesNothing(t *testing.T) {
 			now += int64(random.IntN(100)) * us
 		}
 		c = build()
-		require.NoError(t, s.Reconfigure(now, c))
+		require.NoError(t, s.reconfigure(now, c))
 	}
 	for i := 0; s.Packets() > 0; i++ {
 		take()
@@ -128,7 +128,7 @@ func TestPlansGrowStale(t *testing.T) {
 	r := newRig(t, c, 8)
 	p, err := r.s.Compile(c)
 	require.NoError(t, err)
-	require.NoError(t, r.s.Reconfigure(0, c))
+	require.NoError(t, r.s.reconfigure(0, c))
 	require.ErrorIs(t, r.s.Install(0, p), ErrStale)
 	p.Close()
 }
@@ -149,14 +149,14 @@ func TestPacketsAreBoundedAsConfigured(t *testing.T) {
 		return r.s.Packets()
 	}
 	assert.Equal(t, 100, fill(1))
-	require.NoError(t, r.s.Reconfigure(r.now, bounded(200)))
+	require.NoError(t, r.s.reconfigure(r.now, bounded(200)))
 	assert.Equal(t, 200, fill(1), "more from now on")
 
-	require.NoError(t, r.s.Reconfigure(r.now, bounded(4000)))
+	require.NoError(t, r.s.reconfigure(r.now, bounded(4000)))
 	full := fill(40)
 	assert.Greater(t, full, 3500)
 	for range 2 { // the second time nothing but what waits says how much room that takes
-		require.NoError(t, r.s.Reconfigure(r.now, bounded(50)))
+		require.NoError(t, r.s.reconfigure(r.now, bounded(50)))
 		assert.Equal(t, full, fill(1), "none is lost, none accepted")
 	}
 	for r.s.Packets() > 0 {
@@ -178,7 +178,7 @@ func TestNewLimitsAreNoNewBursts(t *testing.T) {
 	r.run(100 * ms)
 	r.reset()
 	for range 100 { // one for each millisecond
-		require.NoError(t, r.s.Reconfigure(r.now, c))
+		require.NoError(t, r.s.reconfigure(r.now, c))
 		r.run(ms)
 	}
 	near(t, mbit, r.leaf(0), 0.005, 2*fullFrame, "limited leaf")

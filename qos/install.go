@@ -105,12 +105,3 @@ func (t *tables) each(id uint32, tell func(word uint64)) {
 		left -= n
 	}
 }
-
-// Reconfigure is Compile and Install.
-func (s *Scheduler) Reconfigure(now int64, c *Config) error {
-	p, err := s.Compile(c)
-	if err != nil {
-		return err
-	}
-	return s.Install(now, p)
-}

@@ -80,7 +80,6 @@ func (s *Scheduler) unchain(id uint32, e *entity) {
 }
 
 // Enqueue accepts packets for one leaf in one class, in order: the first accepted ones of pkts. The rest does not fit.
-// now is in nanoseconds, from any clock; a step back counts as standing still.
 func (s *Scheduler) Enqueue(_ int64, class uint8, leaf uint32, pkts []*packet.Packet) (accepted int) {
 	id := queueID(class, leaf)
 	e := &s.ents[id]

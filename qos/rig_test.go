@@ -210,3 +210,12 @@ func oneClass(c *Config, class int) *Config {
 	}
 	return c
 }
+
+// reconfigure is Compile and Install.
+func (s *Scheduler) reconfigure(now int64, c *Config) error {
+	p, err := s.Compile(c)
+	if err != nil {
+		return err
+	}
+	return s.Install(now, p)
+}

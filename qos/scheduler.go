@@ -75,7 +75,8 @@ func (s *Scheduler) clock(now int64) int64 {
 }
 
 // Dequeue gives back packets in the order of sending, at most len(pkts), and never more than link, class, groups and
-// leaves may send by now. from may be nil, or tells of each packet where it waited.
+// leaves may send by now. from may be nil, or tells of each packet where it waited. now is in nanoseconds, from any clock; a
+// step back counts as standing still.
 func (s *Scheduler) Dequeue(now int64, pkts []*packet.Packet, from []Origin) (n int) {
 	t := s.clock(now)
 	if s.packets == 0 || len(pkts) == 0 {
