@@ -3,7 +3,6 @@ package dataplane
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/sluicenet/sluice/packet"
 	"github.com/sluicenet/sluice/policy"
@@ -13,8 +12,8 @@ import (
 // The control side of schedulers: which outputs have one, who owns it, how it comes, changes and goes while packets flow.
 //
 // It comes after flows have learned their classes, and each worker begins to hand over between two iterations, when what it
-// sent before has been accepted by the device. It goes before flows forget their classes, while all workers stand still and
-// the owner sends what waits. So no packet overtakes another of its flow.
+// sent before has been accepted by the device. It goes (shape_end.go) before flows forget their classes, while all workers
+// stand still and the owner sends what waits. So no packet overtakes another of its flow.
 
 // What schedulers hold at most, packets: the pool has buffers for it.
 const (
@@ -188,14 +187,21 @@ func (s *Switch) begin(p *shaping) {
 		}
 		return
 	}
-	for _, e := range p.open {
-		e.owner.do(func() { // before anybody hands over
-			d := e.owner.egress
-			d.byPort[e.port], d.owned = e, append(d.owned, e)
+	for _, w := range s.workers { // owners before anybody hands over
+		w.do(func() {
+			for _, e := range p.open {
+				if e.owner == w {
+					w.egress.byPort[e.port], w.egress.owned = e, append(w.egress.owned, e)
+				}
+			}
 		})
-		for _, w := range s.workers {
-			w.do(func() { w.egress.byPort[e.port] = e })
-		}
+	}
+	for _, w := range s.workers {
+		w.do(func() {
+			for _, e := range p.open {
+				w.egress.byPort[e.port] = e
+			}
+		})
 	}
 	s.listEgresses(append(slices.Clone(s.egresses), p.open...))
 }
@@ -236,99 +242,6 @@ func (s *Switch) joinWorkers() error {
 		})
 	}
 	return nil
-}
-
-// endShaping takes schedulers away. What waits in them is sent, or dropped with an output that goes.
-func (s *Switch) endShaping(gone []*egress, drop bool) {
-	if len(gone) == 0 {
-		return
-	}
-	for _, e := range gone {
-		if !drop {
-			s.drain(e)
-		}
-		s.standStill(e.owner, func(w *worker) { w.egress.byPort[e.port] = nil }, func() {
-			e.owner.takeAll()
-			e.owner.flushEgress(e, drop)
-			d := e.owner.egress
-			e.forsake()
-			d.byPort[e.port] = nil
-			d.owned = slices.DeleteFunc(d.owned, func(other *egress) bool { return other == e })
-		})
-		e.sched.Close()
-	}
-	s.listEgresses(slices.DeleteFunc(slices.Clone(s.egresses), func(e *egress) bool { return slices.Contains(gone, e) }))
-	if len(s.egresses) == 0 {
-		for _, w := range s.workers {
-			w.do(func() { w.egress = nil })
-		}
-		for _, l := range s.lanes {
-			l.free()
-		}
-		s.lanes = nil
-	}
-}
-
-// drainTime is how long a scheduler that is to go may take to send what waits at the pace of the link; what is left then is
-// sent at once, and the device may not accept all of it.
-const drainTime = 100 * time.Millisecond
-
-// drain lifts all limits but the link's, and waits until next to nothing is left.
-func (s *Switch) drain(e *egress) {
-	sum := *e.shown.Load().sum
-	sum.Groups, sum.Leaves = slices.Clone(sum.Groups), slices.Clone(sum.Leaves)
-	for i := range sum.Classes {
-		sum.Classes[i].MaxBytesPerSec = 0
-	}
-	for i := range sum.Groups {
-		sum.Groups[i].MaxBytesPerSec = 0
-	}
-	for i := range sum.Leaves {
-		sum.Leaves[i].MaxBytesPerSec = 0
-	}
-	plan, err := e.sched.Compile(&sum)
-	if err != nil {
-		return // without memory for it, what waits is sent at once
-	}
-	for end, left := time.Now().Add(drainTime), packet.MaxRx+1; left > packet.MaxRx && time.Now().Before(end); time.Sleep(time.Millisecond) {
-		e.owner.do(func() {
-			if plan != nil {
-				if e.sched.Install(e.owner.now, plan) != nil {
-					plan.Close()
-				}
-				plan = nil
-			}
-			e.next = 0
-			left = e.sched.Packets()
-		})
-	}
-}
-
-// standStill runs each on all workers, then f on one while the others stand still, with nothing on its way but in lanes.
-func (s *Switch) standStill(owner *worker, each func(*worker), f func()) {
-	release := make(chan struct{})
-	var others []chan struct{}
-	for _, w := range s.workers {
-		if w == owner {
-			continue
-		}
-		stands, done := make(chan struct{}), make(chan struct{})
-		others = append(others, done)
-		go func() {
-			defer close(done)
-			w.do(func() {
-				each(w)
-				close(stands)
-				<-release
-			})
-		}()
-		<-stands
-	}
-	owner.do(f)
-	close(release)
-	for _, done := range others {
-		<-done
-	}
 }
 
 func (s *Switch) listEgresses(list []*egress) {

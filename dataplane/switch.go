@@ -323,13 +323,9 @@ func (s *Switch) RemovePort(index uint32) error {
 	if !ok {
 		return fmt.Errorf("remove port %d: %w", index, ErrNoPort)
 	}
-	s.endShaping(slices.Collect(func(yield func(*egress) bool) {
-		for _, e := range s.egresses {
-			if e.port == index && !yield(e) {
-				return
-			}
-		}
-	}), true)
+	if i := slices.IndexFunc(s.egresses, func(e *egress) bool { return e.port == index }); i >= 0 {
+		s.dropShaping(s.egresses[i : i+1 : i+1])
+	}
 	s.detach(index)
 	s.forgetPort(index)
 	if port.Uplink {
@@ -363,7 +359,7 @@ func (s *Switch) detach(index uint32) {
 }
 
 // Publish makes a snapshot the policy. Only the flows that it may decide otherwise decide again. It fails, and changes
-// nothing, when there is no memory for a scheduler.
+// nothing, when there is no memory for a scheduler. It waits for a worker that hangs; the others forward meanwhile.
 func (s *Switch) Publish(next *policy.Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -371,7 +367,7 @@ func (s *Switch) Publish(next *policy.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	s.endShaping(shaping.close, false)
+	s.endShaping(shaping.close)
 	s.store(next)
 	s.begin(shaping)
 	return nil
@@ -412,7 +408,7 @@ func (s *Switch) Close() {
 		return
 	}
 	s.closed = true
-	s.endShaping(s.egresses, true)
+	s.dropShaping(s.egresses)
 	close(s.quit)
 	for _, w := range s.workers {
 		w.do(func() { w.stop = true })

@@ -1,0 +1,244 @@
+package dataplane
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicenet/sluice/packet"
+)
+
+// How schedulers go. With an output that stays, all workers stand still once while the owners send what waits. A worker that
+// hangs must not stop the others for longer than a moment, so each wait of a worker for another one has an end.
+
+// endShaping takes schedulers away, and sends what waits in them.
+func (s *Switch) endShaping(gone []*egress) {
+	if len(gone) == 0 {
+		return
+	}
+	s.drain(gone)
+	s.standStill(func(w *worker) {
+		w.takeAll()
+		w.endOwned(gone, false)
+		w.hideEgresses(gone)
+	})
+	s.closeEgresses(gone)
+}
+
+// dropShaping takes the schedulers of outputs away that go themselves, and drops what waits in them. Nobody stands still:
+// once no worker knows the schedulers, nothing comes into lanes and queues behind what the owners drop.
+func (s *Switch) dropShaping(gone []*egress) {
+	if len(gone) == 0 {
+		return
+	}
+	for _, w := range s.workers {
+		w.do(func() { w.hideEgresses(gone) })
+	}
+	for _, w := range s.workers {
+		w.do(func() {
+			w.takeAll()
+			w.endOwned(gone, true)
+		})
+	}
+	s.closeEgresses(gone)
+}
+
+// closeEgresses gives back what schedulers had that no worker knows any more.
+func (s *Switch) closeEgresses(gone []*egress) {
+	for _, e := range gone {
+		e.sched.Close()
+	}
+	s.listEgresses(slices.DeleteFunc(slices.Clone(s.egresses), func(e *egress) bool { return slices.Contains(gone, e) }))
+	if len(s.egresses) == 0 {
+		for _, w := range s.workers {
+			w.do(func() { w.egress = nil })
+		}
+		for _, l := range s.lanes {
+			l.free()
+		}
+		s.lanes = nil
+	}
+}
+
+// drainTime is how long schedulers that are to go may take to send what waits at the pace of the link; what is left then is
+// sent at once, and the device may not accept all of it.
+const drainTime = 100 * time.Millisecond
+
+// drain lifts all limits but the link's, and waits until next to nothing is left.
+func (s *Switch) drain(gone []*egress) {
+	long := s.backlogs(gone)
+	for _, e := range long {
+		s.unlimit(e)
+	}
+	for end := time.Now().Add(drainTime); len(long) > 0 && time.Now().Before(end); long = s.backlogs(long) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// backlogs are those schedulers that hold more than a device can be expected to accept at once.
+func (s *Switch) backlogs(of []*egress) (long []*egress) {
+	for _, w := range s.workers {
+		if !slices.ContainsFunc(of, func(e *egress) bool { return e.owner == w }) {
+			continue
+		}
+		w.do(func() {
+			for _, e := range of {
+				if e.owner == w && e.sched.Packets() > packet.MaxRx {
+					long = append(long, e)
+				}
+			}
+		})
+	}
+	return long
+}
+
+func (s *Switch) unlimit(e *egress) {
+	sum := *e.shown.Load().sum
+	sum.Groups, sum.Leaves = slices.Clone(sum.Groups), slices.Clone(sum.Leaves)
+	for i := range sum.Classes {
+		sum.Classes[i].MaxBytesPerSec = 0
+	}
+	for i := range sum.Groups {
+		sum.Groups[i].MaxBytesPerSec = 0
+	}
+	for i := range sum.Leaves {
+		sum.Leaves[i].MaxBytesPerSec = 0
+	}
+	plan, err := e.sched.Compile(&sum)
+	if err != nil {
+		return // without memory for it, the limits stay
+	}
+	e.owner.do(func() {
+		if e.sched.Install(e.owner.now, plan) != nil {
+			plan.Close()
+		}
+		e.next = 0
+	})
+}
+
+// How long workers stand still: for those that are to come, at first, twice as long with each further try; and for those
+// that send what waits.
+const (
+	standPatience = 50 * time.Millisecond
+	flushPatience = time.Second
+)
+
+// standStill runs f on all workers while none of them looks at packets: nothing is on its way then but in lanes. When one
+// does not come, the others go on forwarding until it is there, and all try again.
+func (s *Switch) standStill(f func(*worker)) {
+	for patience := standPatience; !s.tryStandStill(f, patience); patience = min(2*patience, flushPatience) {
+	}
+}
+
+func (s *Switch) tryStandStill(f func(*worker), patience time.Duration) bool {
+	st := newStand(len(s.workers))
+	var through sync.WaitGroup
+	for i, w := range s.workers {
+		through.Go(func() {
+			w.do(func() { st.join(i, func() { f(w) }) })
+		})
+	}
+	if !st.await(patience) {
+		s.cfg.Log.Warn("workers do not stand still while schedulers are taken away; the others go on until they do", "workers", st.missing())
+	}
+	through.Wait()
+	return st.verdict.Load() == standsStill
+}
+
+// stand is where workers meet.
+type stand struct {
+	came    []atomic.Bool
+	absent  atomic.Int32 // workers
+	busy    atomic.Int32 // workers that have not run f
+	verdict atomic.Int32
+	decided chan struct{} // closed with the verdict
+	release func()        // ends the stand
+	over    chan struct{}
+}
+
+// Verdicts on a stand; 0 is none yet.
+const (
+	standsStill = 1 + iota // all came
+	standOff               // one did not
+)
+
+func newStand(workers int) *stand {
+	st := &stand{came: make([]atomic.Bool, workers), decided: make(chan struct{}), over: make(chan struct{})}
+	st.absent.Store(int32(workers))
+	st.busy.Store(int32(workers))
+	st.release = sync.OnceFunc(func() { close(st.over) })
+	return st
+}
+
+// decide makes the first verdict the one that holds.
+func (st *stand) decide(verdict int32) {
+	if st.verdict.CompareAndSwap(0, verdict) {
+		close(st.decided)
+	}
+}
+
+// join runs f on a worker's thread, once all have come and before any goes on.
+func (st *stand) join(worker int, f func()) {
+	st.came[worker].Store(true)
+	if st.absent.Add(-1) == 0 {
+		st.decide(standsStill)
+	}
+	<-st.decided
+	if st.verdict.Load() != standsStill {
+		return
+	}
+	f()
+	if st.busy.Add(-1) == 0 {
+		st.release()
+	}
+	<-st.over
+}
+
+// await bounds how long those who came wait; false when others did not.
+func (st *stand) await(patience time.Duration) bool {
+	select {
+	case <-st.decided:
+	case <-time.After(patience):
+		st.decide(standOff)
+	}
+	if st.verdict.Load() != standsStill {
+		return false
+	}
+	select {
+	case <-st.over:
+	case <-time.After(flushPatience): // a device hangs; the order of what is left is lost, the others' packets are not
+		st.release()
+	}
+	return true
+}
+
+// missing are the workers that have not come.
+func (st *stand) missing() (workers []int) {
+	for i := range st.came {
+		if !st.came[i].Load() {
+			workers = append(workers, i)
+		}
+	}
+	return workers
+}
+
+// The following run on a worker's thread between two iterations, when nothing is staged.
+
+// hideEgresses lets what goes to outputs whose schedulers go past them.
+func (w *worker) hideEgresses(gone []*egress) {
+	for _, e := range gone {
+		w.egress.byPort[e.port] = nil
+	}
+}
+
+// endOwned empties those schedulers that this worker owns, and disowns them.
+func (w *worker) endOwned(gone []*egress, drop bool) {
+	for _, e := range gone {
+		if e.owner == w {
+			w.flushEgress(e, drop)
+			e.forsake()
+		}
+	}
+	w.egress.owned = slices.DeleteFunc(w.egress.owned, func(e *egress) bool { return e.owner == w && slices.Contains(gone, e) })
+}
