@@ -24,11 +24,12 @@ type MACKey struct {
 // never less. Its lists are sorted and free of duplicates.
 type Delta struct {
 	// All: everything decided so far is to be decided again, and the lists are empty. So it is when routes, subnets,
-	// domains, the router MAC, provider addresses, hosts, bridges, classification, which outputs have a scheduler and of which classes, an uplink's entry, or a bridged vport's entry or rules changed,
-	// or the record of a route's next hop: what a flow of another port or address was decided by.
+	// domains, the router MAC, provider addresses, hosts, bridges, classification, which uplinks have a scheduler with
+	// classes or destinations, and of which classes, an uplink's entry, or a bridged vport's entry or rules changed, or the
+	// record of a route's next hop: what a flow of another port or address was decided by.
 	All bool
-	// Ports are the vports whose Port entry, rules or destination classes changed, appeared or went, and those that own a record which did: what a
-	// vport may send depends on its records.
+	// Ports are the vports whose Port entry, rules or destination classes changed, appeared or went, and those that own a
+	// record which did: what a vport may send depends on its records.
 	Ports []uint32
 	// Addrs are the customer addresses whose record changed, appeared or went, or whose vport's Port entry did.
 	Addrs []AddrKey

@@ -108,18 +108,22 @@ func (q *QoS) destinationsOf(in uint32) []destination {
 
 // sameQueues reports that packets are put into the same classes of the same outputs, all but what Dest says.
 func (q *QoS) sameQueues(o *QoS) bool {
-	if q == o {
-		return true
+	return q == o || slices.EqualFunc(q.sorting(), o.sorting(), func(a, b *SchedulerQoS) bool { return a.Port == b.Port && a.classOf == b.classOf })
+}
+
+// sorting lists the schedulers with more than one queue for a sender. Flows towards any other output are decided alike
+// whether it has a scheduler or not: those of vports come and go with VMs.
+func (q *QoS) sorting() (list []*SchedulerQoS) {
+	if q == nil {
+		return nil
 	}
-	var none QoS
-	a, b := q, o
-	if a == nil {
-		a = &none
+	for i := range q.Schedulers {
+		s := &q.Schedulers[i]
+		if s.classOf != [TrafficClasses]uint8{} || slices.ContainsFunc(s.Leaves, func(l LeafQoS) bool { return l.Dest != 0 }) {
+			list = append(list, s)
+		}
 	}
-	if b == nil {
-		b = &none
-	}
-	return slices.EqualFunc(a.Schedulers, b.Schedulers, func(a, b SchedulerQoS) bool { return a.Port == b.Port && a.classOf == b.classOf })
+	return list
 }
 
 // Equal reports that two say the same.

@@ -226,7 +226,14 @@ func TestCompareQoS(t *testing.T) {
 	assert.True(t, change("{tc: 7, name: control", "{tc: 6, name: control").All, "another class")
 	d := change(", inbound: {max: 1Gbit, storm: 10Mbit}", ", inbound: {max: 2Gbit}")
 	assert.True(t, d.Empty())
-	assert.True(t, change(", inbound: {max: 2Gbit}}}\nclass", "}}\nclass").All, "vports lose their scheduler")
+	d = change(", inbound: {max: 2Gbit}}}\nclass", "}}\nclass")
+	assert.True(t, d.Empty(), "vports lose their scheduler")
+	d = Compare(compiled(t, nil, good), compiled(t, nil, spoil(t, linked(plainQoS))))
+	assert.True(t, d.Empty(), "an uplink with one queue for all")
+	few := spoil(t, withVM("destinations: [{name: a, prefixes: [10.0.0.0/8]}]"))
+	assert.True(t, Compare(compiled(t, nil, few), compiled(t, nil, spoil(t, withVM("max: 1Gbit")))).All, "no destinations any more")
+	two := "rate: 10Gbit, classes: [{tc: 0, name: all, share: 50%}, {tc: 2, name: b, share: 50%}]"
+	assert.True(t, Compare(compiled(t, nil, good), compiled(t, nil, spoil(t, linked(two)))).All, "an uplink with classes")
 	assert.True(t, change("10.0.0.0/8, ", "").All, "destinations of a bridged vport")
 	assert.True(t, Compare(base, compiled(t, base, good)).All)
 }
