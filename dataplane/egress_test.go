@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicenet/sluice/internal/frames"
 	"github.com/sluicenet/sluice/packet"
@@ -266,4 +267,48 @@ func TestSchedulingDoesNotAllocate(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Without memory for a lane nothing changes, and the caller hears of it.
+func TestNoMemoryForALane(t *testing.T) {
+	r := newRig(t, 3)
+	r.resolve()
+	var made []*lane
+	r.sw.newLane = func(reader *worker) (*lane, error) {
+		if len(made) == 4 { // of 6
+			return nil, unix.ENOMEM
+		}
+		l, err := newLane(reader)
+		made = append(made, l)
+		return l, err
+	}
+	snap := *r.snap
+	one := policy.SchedulerQoS{Port: r.index.byName["up0"], RateBytesPerSec: 1_000_000,
+		Leaves: []policy.LeafQoS{{Port: policy.NoIndex, Group: -1, Parent: -1, Weight: 1}}}
+	one.Classes[0] = policy.ClassQoS{Name: "default", Weight: 100, QueueBytes: 1 << 20}
+	snap.QoS = policy.NewQoS([]policy.SchedulerQoS{one}, nil)
+	require.ErrorIs(t, r.sw.Publish(&snap), unix.ENOMEM)
+	require.Same(t, r.snap, r.sw.Snapshot())
+	require.Empty(t, r.sw.Schedulers())
+	for _, l := range made {
+		require.Nil(t, l.rows, "given back")
+	}
+	r.sw.newLane = newLane
+	require.NoError(t, r.sw.Publish(&snap))
+	require.Len(t, r.sw.lanes, 6)
+}
+
+// Lanes outlive a step that takes one scheduler away and brings another.
+func TestSchedulerMovesToAnotherPort(t *testing.T) {
+	r := newRig(t, 2)
+	r.resolve()
+	r.scheduled("up0", 1_000_000_000)
+	lane := r.sw.lanes[0]
+	r.scheduled("red-vm2", 1_000_000_000)
+	require.Same(t, lane, r.sw.lanes[0])
+	require.Len(t, r.send("red-vm1", frames.Ping(redVM1, redVM2, "10.0.0.5", "10.0.0.6", 1, 1))["red-vm2"], 1)
+	require.Len(t, r.send("red-vm2", toFarFrom(redVM2, "10.0.0.6", 1))["up0"], 1)
+	r.scheduled("red-vm2", 0)
+	require.Empty(t, r.sw.lanes)
+	r.balanced()
 }

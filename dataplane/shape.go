@@ -99,6 +99,7 @@ type shaping struct {
 	close  []*egress
 	open   []*egress
 	change []reshape
+	lanes  *laneTable // with those that are open; nil when none is opened
 }
 
 type reshape struct {
@@ -133,6 +134,12 @@ func (s *Switch) planShaping(snap *policy.Snapshot) (*shaping, error) {
 	for _, e := range s.egresses {
 		if !slices.ContainsFunc(wanted, func(w shape) bool { return w.port == e.port }) {
 			p.close = append(p.close, e)
+		}
+	}
+	if len(p.open) > 0 {
+		if p.lanes, err = s.planLanes(); err != nil {
+			p.abandon()
+			return nil, fmt.Errorf("let workers hand packets over: %w", err)
 		}
 	}
 	return p, nil
@@ -180,13 +187,7 @@ func (s *Switch) begin(p *shaping) {
 	if len(p.open) == 0 {
 		return
 	}
-	if err := s.joinWorkers(); err != nil {
-		s.cfg.Log.Error("quality of service is not in force", "error", err)
-		for _, e := range p.open {
-			e.sched.Close()
-		}
-		return
-	}
+	s.joinWorkers(p.lanes)
 	for _, w := range s.workers { // owners before anybody hands over
 		w.do(func() {
 			for _, e := range p.open {
@@ -206,27 +207,43 @@ func (s *Switch) begin(p *shaping) {
 	s.listEgresses(append(slices.Clone(s.egresses), p.open...))
 }
 
-// joinWorkers gives each worker a lane to each other one. Lanes stay.
-func (s *Switch) joinWorkers() error {
+// laneTable holds a lane from each worker to each other one. Lanes stay as long as any output has a scheduler.
+type laneTable struct {
+	lanes [][]*lane // by writer, reader
+	fresh []*lane   // that no worker has yet
+}
+
+// planLanes makes the lanes that are missing.
+func (s *Switch) planLanes() (*laneTable, error) {
 	n := len(s.workers)
-	lanes := make([][]*lane, n) // by writer, reader
+	t := &laneTable{lanes: make([][]*lane, n)}
 	for from, w := range s.workers {
-		lanes[from] = make([]*lane, n)
+		t.lanes[from] = make([]*lane, n)
 		if w.egress != nil {
-			copy(lanes[from], w.egress.to)
+			copy(t.lanes[from], w.egress.to)
 		}
 		for to, reader := range s.workers {
-			if to == from || lanes[from][to] != nil {
+			if to == from || t.lanes[from][to] != nil {
 				continue
 			}
-			l, err := newLane(reader)
+			l, err := s.newLane(reader)
 			if err != nil {
-				return err
+				for _, l := range t.fresh {
+					l.free()
+				}
+				return nil, err
 			}
-			lanes[from][to] = l
-			s.lanes = append(s.lanes, l)
+			t.lanes[from][to] = l
+			t.fresh = append(t.fresh, l)
 		}
 	}
+	return t, nil
+}
+
+// joinWorkers gives each worker its lanes.
+func (s *Switch) joinWorkers(t *laneTable) {
+	s.lanes = append(s.lanes, t.fresh...)
+	lanes, n := t.lanes, len(s.workers)
 	for id, w := range s.workers {
 		d := &diversion{to: lanes[id], from: make([]*lane, n)}
 		for from := range n {
@@ -241,7 +258,20 @@ func (s *Switch) joinWorkers() error {
 			w.egress = d
 		})
 	}
-	return nil
+}
+
+// partWorkers takes the diversions and lanes away once no output has a scheduler.
+func (s *Switch) partWorkers() {
+	if len(s.egresses) > 0 || len(s.workers) == 0 || s.workers[0].egress == nil {
+		return
+	}
+	for _, w := range s.workers {
+		w.do(func() { w.egress = nil })
+	}
+	for _, l := range s.lanes {
+		l.free()
+	}
+	s.lanes = nil
 }
 
 func (s *Switch) listEgresses(list []*egress) {

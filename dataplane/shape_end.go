@@ -42,6 +42,7 @@ func (s *Switch) dropShaping(gone []*egress) {
 		})
 	}
 	s.closeEgresses(gone)
+	s.partWorkers()
 }
 
 // closeEgresses gives back what schedulers had that no worker knows any more.
@@ -50,15 +51,6 @@ func (s *Switch) closeEgresses(gone []*egress) {
 		e.sched.Close()
 	}
 	s.listEgresses(slices.DeleteFunc(slices.Clone(s.egresses), func(e *egress) bool { return slices.Contains(gone, e) }))
-	if len(s.egresses) == 0 {
-		for _, w := range s.workers {
-			w.do(func() { w.egress = nil })
-		}
-		for _, l := range s.lanes {
-			l.free()
-		}
-		s.lanes = nil
-	}
 }
 
 // drainTime is how long schedulers that are to go may take to send what waits at the pace of the link; what is left then is

@@ -112,8 +112,9 @@ type Switch struct {
 	workers []*worker
 	ports   map[uint32]PortSpec
 
-	egresses []*egress // of outputs with a scheduler; the list itself does not change
-	lanes    []*lane   // of all workers; control side
+	egresses []*egress                           // of outputs with a scheduler; the list itself does not change
+	lanes    []*lane                             // of all workers; control side
+	newLane  func(reader *worker) (*lane, error) // tests let it fail
 	reportMu sync.Mutex
 
 	fdbMu sync.Mutex // the one writer of fdb
@@ -127,7 +128,8 @@ func New(cfg Config) (*Switch, error) {
 		return nil, fmt.Errorf("make switch: %w", err)
 	}
 	perCycle, _ := bits.Div64(uint64(time.Second)>>32, uint64(time.Second)<<32, cfg.TSCHz)
-	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), storms: make(storms, cfg.MaxPorts), started: time.Now(), ports: map[uint32]PortSpec{}, quit: make(chan struct{}), gone: make(chan struct{})}
+	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), storms: make(storms, cfg.MaxPorts), started: time.Now(),
+		ports: map[uint32]PortSpec{}, newLane: newLane, quit: make(chan struct{}), gone: make(chan struct{})}
 	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
 	go s.control()
 	return s, nil
@@ -213,11 +215,13 @@ func (s *Switch) AddWorker(spec WorkerSpec) (id int, err error) {
 		}
 	}
 	if len(s.egresses) > 0 {
-		if err := s.joinWorkers(); err != nil {
+		lanes, err := s.planLanes()
+		if err != nil {
 			s.run(before)
 			s.end(w)
 			return 0, fmt.Errorf("let worker %d hand packets over: %w", w.id, err)
 		}
+		s.joinWorkers(lanes)
 		w.do(func() {
 			for _, e := range s.egresses {
 				w.egress.byPort[e.port] = e
@@ -370,6 +374,7 @@ func (s *Switch) Publish(next *policy.Snapshot) error {
 	s.endShaping(shaping.close)
 	s.store(next)
 	s.begin(shaping)
+	s.partWorkers()
 	return nil
 }
 
