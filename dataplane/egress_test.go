@@ -312,3 +312,31 @@ func TestSchedulerMovesToAnotherPort(t *testing.T) {
 	require.Empty(t, r.sw.lanes)
 	r.balanced()
 }
+
+// A new scheduler goes to the worker that owns the fewest, with those counted that stay or come with it, not those that go.
+func TestWorkerWithTheFewestOwns(t *testing.T) {
+	r := newRig(t, 2)
+	owners := func(ports ...string) (ids []int) {
+		snap := *r.snap
+		var all []policy.SchedulerQoS
+		for _, port := range ports {
+			all = append(all, policy.SchedulerQoS{Port: r.index.byName[port], RateBytesPerSec: 1_000_000,
+				Leaves: []policy.LeafQoS{{Port: policy.NoIndex, Group: -1, Parent: -1, Weight: 1}}})
+			all[len(all)-1].Classes[0] = policy.ClassQoS{Name: "inbound", Weight: 100, QueueBytes: 1 << 20}
+		}
+		snap.QoS = policy.NewQoS(all, nil)
+		require.NoError(t, r.sw.Publish(&snap))
+		of := map[uint32]int{}
+		for _, e := range r.sw.egresses {
+			of[e.port] = e.owner.id
+		}
+		for _, port := range ports {
+			ids = append(ids, of[r.index.byName[port]])
+		}
+		return ids
+	}
+	require.Equal(t, []int{0, 1, 0, 1}, owners("up0", "red-vm1", "red-vm2", "red-db0"))
+	require.Equal(t, []int{1, 1}, owners("red-vm1", "red-db0"))
+	require.Equal(t, []int{1, 1, 0, 0}, owners("red-vm1", "red-db0", "blue-vm1", "acc1"))
+	require.Equal(t, []int{1, 0, 0}, owners("red-vm1", "acc2", "thru"), "the others go in the same step")
+}

@@ -112,13 +112,20 @@ type reshape struct {
 func (s *Switch) planShaping(snap *policy.Snapshot) (*shaping, error) {
 	wanted := s.shapes(snap)
 	p := &shaping{}
+	for _, e := range s.egresses {
+		if !slices.ContainsFunc(wanted, func(w shape) bool { return w.port == e.port }) {
+			p.close = append(p.close, e)
+		}
+	}
+	owned := s.owned(p.close)
 	err := error(nil)
 	for _, w := range wanted {
 		i := slices.IndexFunc(s.egresses, func(e *egress) bool { return e.port == w.port })
 		if i < 0 {
 			var e *egress
-			if e, err = s.newEgress(w, len(p.open)); err == nil {
+			if e, err = newEgress(w, s.workers[fewest(owned)]); err == nil {
 				p.open = append(p.open, e)
+				owned[e.owner.id]++
 			}
 		} else if e := s.egresses[i]; !e.shown.Load().conf.Equal(w.conf) {
 			var plan *qos.Plan
@@ -129,11 +136,6 @@ func (s *Switch) planShaping(snap *policy.Snapshot) (*shaping, error) {
 		if err != nil {
 			p.abandon()
 			return nil, fmt.Errorf("quality of service of port %s: %w", s.ports[w.port].Name, err)
-		}
-	}
-	for _, e := range s.egresses {
-		if !slices.ContainsFunc(wanted, func(w shape) bool { return w.port == e.port }) {
-			p.close = append(p.close, e)
 		}
 	}
 	if len(p.open) > 0 {
@@ -155,13 +157,27 @@ func (p *shaping) abandon() {
 	}
 }
 
-// newEgress makes a scheduler; its owner is the worker with the fewest. more are about to be opened besides.
-func (s *Switch) newEgress(w shape, more int) (*egress, error) {
+// owned counts the schedulers of each worker without those that go.
+func (s *Switch) owned(gone []*egress) []int {
+	counts := make([]int, len(s.workers))
+	for _, e := range s.egresses {
+		counts[e.owner.id]++
+	}
+	for _, e := range gone {
+		counts[e.owner.id]--
+	}
+	return counts
+}
+
+// fewest is the first place of the smallest count.
+func fewest(counts []int) int { return slices.Index(counts, slices.Min(counts)) }
+
+func newEgress(w shape, owner *worker) (*egress, error) {
 	sched, err := qos.New(w.sum)
 	if err != nil {
 		return nil, err
 	}
-	e := &egress{port: w.port, sched: sched, owner: s.workers[(len(s.egresses)+more)%len(s.workers)]}
+	e := &egress{port: w.port, sched: sched, owner: owner}
 	e.set(w)
 	return e, nil
 }
