@@ -53,9 +53,12 @@ func (s *Switch) closeEgresses(gone []*egress) {
 	s.listEgresses(slices.DeleteFunc(slices.Clone(s.egresses), func(e *egress) bool { return slices.Contains(gone, e) }))
 }
 
-// drainTime is how long schedulers that are to go may take to send what waits at the pace of the link; what is left then is
-// sent at once, and the device may not accept all of it.
+// drainTime is how long schedulers that are to go may take to send what waits at the pace of the link, which towards a VM is
+// its inbound maximum. What is left then is sent at once, and the device may not accept all of it.
 const drainTime = 100 * time.Millisecond
+
+// drainedPackets are few enough for any device to accept at once.
+const drainedPackets = packet.RxBurst
 
 // drain lifts all limits but the link's, and waits until next to nothing is left.
 func (s *Switch) drain(gone []*egress) {
@@ -63,12 +66,12 @@ func (s *Switch) drain(gone []*egress) {
 	for _, e := range long {
 		s.unlimit(e)
 	}
-	for end := time.Now().Add(drainTime); len(long) > 0 && time.Now().Before(end); long = s.backlogs(long) {
+	for end := time.Now().Add(s.drainTime); len(long) > 0 && time.Now().Before(end); long = s.backlogs(long) {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// backlogs are those schedulers that hold more than a device can be expected to accept at once.
+// backlogs are those schedulers that hold more.
 func (s *Switch) backlogs(of []*egress) (long []*egress) {
 	for _, w := range s.workers {
 		if !slices.ContainsFunc(of, func(e *egress) bool { return e.owner == w }) {
@@ -76,7 +79,7 @@ func (s *Switch) backlogs(of []*egress) (long []*egress) {
 		}
 		w.do(func() {
 			for _, e := range of {
-				if e.owner == w && e.sched.Packets() > packet.MaxRx {
+				if e.owner == w && e.sched.Packets() > drainedPackets {
 					long = append(long, e)
 				}
 			}

@@ -152,3 +152,31 @@ func TestSchedulersOfManyOwnersGo(t *testing.T) {
 	require.Len(t, r.devs["up0"].Sent(), 100)
 	r.balanced()
 }
+
+// A limit of what a VM gets goes at its own pace: the device takes less at once than may wait for it.
+func TestInboundLimitDrainsBeforeItGoes(t *testing.T) {
+	r := newRig(t, 2)
+	r.resolve()
+	r.sw.drainTime = patience
+	r.scheduledBurst("red-vm2", 32_000_000, 32_000)
+	r.net.AdvanceTSC(time.Second)
+	const sent, accepted = 150, drainedPackets + 16
+	r.devs["red-vm2"].SetTxLimit(accepted)
+	frame := frames.Build(frames.Ether(redVM1, redVM2), frames.IPv4("10.0.0.5", "10.0.0.6"), frames.UDP(7, 2), frames.Payload(1000-24-42))
+	for range sent {
+		r.inject("red-vm1", frame)
+	}
+	r.idle()
+	require.Greater(t, int(r.queued()), accepted)
+	snap := *r.snap
+	snap.QoS = nil
+	ended := make(chan error, 1)
+	go func() { ended <- r.sw.Publish(&snap) }()
+	for len(ended) == 0 {
+		r.net.AdvanceTSC(time.Millisecond) // 32 packets
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, <-ended)
+	require.Equal(t, sent, len(r.devs["red-vm2"].Sent()))
+	r.balanced()
+}

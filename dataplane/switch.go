@@ -112,10 +112,12 @@ type Switch struct {
 	workers []*worker
 	ports   map[uint32]PortSpec
 
-	egresses []*egress                           // of outputs with a scheduler; the list itself does not change
-	lanes    []*lane                             // of all workers; control side
-	newLane  func(reader *worker) (*lane, error) // tests let it fail
+	egresses []*egress // of outputs with a scheduler; the list itself does not change
+	lanes    []*lane   // of all workers; control side
 	reportMu sync.Mutex
+
+	drainTime time.Duration                       // tests have more
+	newLane   func(reader *worker) (*lane, error) // tests let it fail
 
 	fdbMu sync.Mutex // the one writer of fdb
 	quit  chan struct{}
@@ -129,7 +131,8 @@ func New(cfg Config) (*Switch, error) {
 	}
 	perCycle, _ := bits.Div64(uint64(time.Second)>>32, uint64(time.Second)<<32, cfg.TSCHz)
 	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), storms: make(storms, cfg.MaxPorts), started: time.Now(),
-		ports: map[uint32]PortSpec{}, newLane: newLane, quit: make(chan struct{}), gone: make(chan struct{})}
+		ports: map[uint32]PortSpec{}, drainTime: drainTime, newLane: newLane, quit: make(chan struct{}),
+		gone: make(chan struct{})}
 	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
 	go s.control()
 	return s, nil
