@@ -32,6 +32,7 @@ type egress struct {
 	own     atomic.Uint64          // wire bytes that workers sent past it, not charged yet
 	shown   atomic.Pointer[shape]  // what is in force, for others
 	request atomic.Pointer[report] // of somebody who wants to know
+	gone    atomic.Bool            // nobody answers any more
 }
 
 // diversion is what a worker knows of outputs with a scheduler; it has none while there are none.

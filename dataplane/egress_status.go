@@ -48,7 +48,6 @@ type report struct {
 	packets uint64
 	queues  []SchedulerQueue // with room for all
 	changed bool             // the configuration, meanwhile
-	gone    bool             // the scheduler
 	done    atomic.Bool
 }
 
@@ -60,6 +59,11 @@ func (s *Switch) Schedulers() []SchedulerStatus {
 	s.readMu.RLock()
 	list := s.egresses
 	s.readMu.RUnlock()
+	return askAll(list)
+}
+
+// askAll reports on those schedulers of a list that are still there.
+func askAll(list []*egress) []SchedulerStatus {
 	asked := make([]*report, len(list))
 	for i, e := range list {
 		asked[i] = e.ask()
@@ -68,11 +72,11 @@ func (s *Switch) Schedulers() []SchedulerStatus {
 	all := make([]SchedulerStatus, 0, len(list))
 	for i, e := range list {
 		r := asked[i]
-		for r.wait(end) && r.changed && !r.gone {
+		for e.wait(r, end) && r.changed {
 			r = e.ask()
 		}
 		e.request.CompareAndSwap(r, nil)
-		if !r.done.Load() || !r.gone {
+		if !e.gone.Load() {
 			all = append(all, e.status(r))
 		}
 	}
@@ -86,10 +90,10 @@ func (e *egress) ask() *report {
 	return r
 }
 
-// wait reports whether the answer is there in time.
-func (r *report) wait(end time.Time) bool {
+// wait reports whether the answer is there in time. A scheduler that has gone gives none.
+func (e *egress) wait(r *report, end time.Time) bool {
 	for pause := 50 * time.Microsecond; !r.done.Load(); pause = min(2*pause, time.Millisecond) {
-		if time.Now().After(end) {
+		if e.gone.Load() || time.Now().After(end) {
 			return false
 		}
 		time.Sleep(pause)
@@ -137,14 +141,6 @@ func (e *egress) answer() {
 	}
 	if r.leaf == leaves {
 		r.packets = uint64(e.sched.Packets())
-		e.finish(r)
-	}
-}
-
-// forsake answers a request to a scheduler that goes.
-func (e *egress) forsake() {
-	if r := e.request.Load(); r != nil {
-		r.changed, r.gone = true, true
 		e.finish(r)
 	}
 }

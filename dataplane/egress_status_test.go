@@ -234,3 +234,17 @@ func TestHangingOwnerIsToldOf(t *testing.T) {
 	p.stuck <- struct{}{}
 	require.Empty(t, r.stats("up0"))
 }
+
+// A scheduler that goes before it is asked is left out, and said to hang by nobody.
+func TestSchedulerGoesBeforeItIsAsked(t *testing.T) {
+	r := newRig(t, 2)
+	r.leaves(1_000_000)
+	list := r.sw.egresses
+	require.Len(t, list, 2)
+	r.scheduled("up0", 0)
+	require.Empty(t, askAll(list))
+	r.leaves(1_000_000)
+	list = r.sw.egresses
+	r.remove("up0")
+	require.Empty(t, askAll(list[:1]))
+}

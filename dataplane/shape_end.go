@@ -232,7 +232,7 @@ func (w *worker) endOwned(gone []*egress, drop bool) {
 	for _, e := range gone {
 		if e.owner == w {
 			w.flushEgress(e, drop)
-			e.forsake()
+			e.gone.Store(true)
 		}
 	}
 	w.egress.owned = slices.DeleteFunc(w.egress.owned, func(e *egress) bool { return e.owner == w && slices.Contains(gone, e) })
