@@ -102,7 +102,8 @@ func (e *egress) wait(r *report, end time.Time) bool {
 }
 
 func (e *egress) status(r *report) SchedulerStatus {
-	st := SchedulerStatus{Port: e.port, Worker: e.owner.id, Config: r.of.conf, BytesPerSec: r.of.sum.RateBytesPerSec, At: time.Now()}
+	st := SchedulerStatus{Port: e.port, Worker: e.owner.id, Config: r.of.conf, BytesPerSec: r.of.sum.RateBytesPerSec,
+		At: time.Now()}
 	if !r.done.Load() {
 		st.Err = fmt.Errorf("worker %d: %w", e.owner.id, ErrSilent)
 		return st

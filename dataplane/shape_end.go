@@ -135,7 +135,8 @@ func (s *Switch) tryStandStill(f func(*worker), patience time.Duration) bool {
 		})
 	}
 	if !st.await(patience) {
-		s.cfg.Log.Warn("workers do not stand still while schedulers are taken away; the others go on until they do", "workers", st.missing())
+		s.cfg.Log.Warn("workers do not stand still while schedulers are taken away; the others go on until they do",
+			"workers", st.missing())
 	}
 	through.Wait()
 	return st.verdict.Load() == standsStill

@@ -162,7 +162,8 @@ func TestInboundLimitDrainsBeforeItGoes(t *testing.T) {
 	r.net.AdvanceTSC(time.Second)
 	const sent, accepted = 150, drainedPackets + 16
 	r.devs["red-vm2"].SetTxLimit(accepted)
-	frame := frames.Build(frames.Ether(redVM1, redVM2), frames.IPv4("10.0.0.5", "10.0.0.6"), frames.UDP(7, 2), frames.Payload(1000-24-42))
+	frame := frames.Build(frames.Ether(redVM1, redVM2), frames.IPv4("10.0.0.5", "10.0.0.6"), frames.UDP(7, 2),
+		frames.Payload(1000-24-42))
 	for range sent {
 		r.inject("red-vm1", frame)
 	}

@@ -62,8 +62,8 @@ func (k *compiler) scheduler(u *UplinkConfig, rate uint64) SchedulerQoS {
 	s := SchedulerQoS{Port: k.index[u.Name], RateBytesPerSec: rate, classOf: k.classesOf(u)}
 	for i := range u.QoS.Classes {
 		c := &u.QoS.Classes[i]
-		s.Classes[c.TC%TrafficClasses] = ClassQoS{Name: c.Name, Strict: c.Strict, Weight: uint32(c.Share), MaxBytesPerSec: c.MaxBytesPerSec,
-			MarkBytes: c.MarkBytes, MarkFullBytes: c.MarkFullBytes, QueueBytes: c.QueueBytes}
+		s.Classes[c.TC%TrafficClasses] = ClassQoS{Name: c.Name, Strict: c.Strict, Weight: uint32(c.Share),
+			MaxBytesPerSec: c.MaxBytesPerSec, MarkBytes: c.MarkBytes, MarkFullBytes: c.MarkFullBytes, QueueBytes: c.QueueBytes}
 	}
 	d := &u.QoS.Default
 	s.Leaves = []LeafQoS{{Name: "default", Port: NoIndex, Group: -1, Parent: -1, MinBytesPerSec: d.MinBytesPerSec,
@@ -133,8 +133,9 @@ func leavesOf(v *VportConfig, port uint32, s *vportShare, group, first int32) []
 	}
 	for i := range s.dests.Destinations {
 		d := &s.dests.Destinations[i]
-		leaves = append(leaves, LeafQoS{Name: d.Name, Key: keyOf("vport", v.Name, d.Name), Port: port, Dest: uint8(i + 1), Group: group,
-			Parent: first, MaxBytesPerSec: d.MaxBytesPerSec, BurstBytes: burstOf(d.MaxBytesPerSec, d.BurstBytes), Weight: defaultMinWeight})
+		leaves = append(leaves, LeafQoS{Name: d.Name, Key: keyOf("vport", v.Name, d.Name), Port: port, Dest: uint8(i + 1),
+			Group: group, Parent: first, Weight: defaultMinWeight,
+			MaxBytesPerSec: d.MaxBytesPerSec, BurstBytes: burstOf(d.MaxBytesPerSec, d.BurstBytes)})
 	}
 	return leaves
 }
@@ -143,7 +144,8 @@ func leavesOf(v *VportConfig, port uint32, s *vportShare, group, first int32) []
 func inboundScheduler(port uint32, in *InboundConfig) SchedulerQoS {
 	s := SchedulerQoS{Port: port, RateBytesPerSec: in.MaxBytesPerSec, BurstBytes: burstOf(in.MaxBytesPerSec, in.BurstBytes),
 		Leaves: []LeafQoS{{Name: "default", Port: NoIndex, Group: -1, Parent: -1, Weight: 1}}}
-	s.Classes[0] = ClassQoS{Name: "inbound", Weight: 100, QueueBytes: defaultQueueBytes, MarkBytes: defaultMarkBytes, MarkFullBytes: defaultMarkBytes}
+	s.Classes[0] = ClassQoS{Name: "inbound", Weight: 100, QueueBytes: defaultQueueBytes,
+		MarkBytes: defaultMarkBytes, MarkFullBytes: defaultMarkBytes}
 	return s
 }
 

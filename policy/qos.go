@@ -108,7 +108,8 @@ func (q *QoS) destinationsOf(in uint32) []destination {
 
 // sameQueues reports that packets are put into the same classes of the same outputs, all but what Dest says.
 func (q *QoS) sameQueues(o *QoS) bool {
-	return q == o || slices.EqualFunc(q.sorting(), o.sorting(), func(a, b *SchedulerQoS) bool { return a.Port == b.Port && a.classOf == b.classOf })
+	same := func(a, b *SchedulerQoS) bool { return a.Port == b.Port && a.classOf == b.classOf }
+	return q == o || slices.EqualFunc(q.sorting(), o.sorting(), same)
 }
 
 // sorting lists the schedulers with more than one queue for a sender. Flows towards any other output are decided alike

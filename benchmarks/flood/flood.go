@@ -321,7 +321,8 @@ func (r *run) read() (c reading) {
 
 func (c reading) minus(b reading) reading {
 	return reading{c.cycles - b.cycles, c.received - b.received, c.sent - b.sent, c.dropped - b.dropped, c.misses - b.misses,
-		c.offered - b.offered, c.lost - b.lost, c.known - b.known, c.refused - b.refused, c.flooded - b.flooded, c.turns - b.turns, c.replays - b.replays}
+		c.offered - b.offered, c.lost - b.lost, c.known - b.known, c.refused - b.refused, c.flooded - b.flooded,
+		c.turns - b.turns, c.replays - b.replays}
 }
 
 // delta is what happened in a window; all is the same from before the load to after it.

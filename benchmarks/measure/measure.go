@@ -103,13 +103,14 @@ func read(clock Clock, count func() (uint64, error)) (best reading, err error) {
 	return best, nil
 }
 
-// Series measures n windows, one after the other, each as long as that and until a packet has passed. When ctx ends it returns the windows that are complete, with the
-// context's error.
+// Series measures n windows, one after the other, each as long as that and until a packet has passed. When ctx ends it
+// returns the windows that are complete, with the context's error.
 func Series(ctx context.Context, clock Clock, n int, length time.Duration, count func() (uint64, error)) ([]Window, error) {
 	return series(ctx, clock, n, length, patience, count)
 }
 
-func series(ctx context.Context, clock Clock, n int, length, patience time.Duration, count func() (uint64, error)) ([]Window, error) {
+func series(ctx context.Context, clock Clock, n int, length, patience time.Duration,
+	count func() (uint64, error)) ([]Window, error) {
 	var windows []Window
 	last, err := read(clock, count)
 	if err != nil {
