@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/qos"
 )
 
 // How schedulers go. With an output that stays, all workers stand still once while the owners send what waits. A worker that
@@ -237,4 +238,85 @@ func (w *worker) endOwned(gone []*egress, drop bool) {
 		}
 	}
 	w.egress.owned = slices.DeleteFunc(w.egress.owned, func(e *egress) bool { return e.owner == w && slices.Contains(gone, e) })
+}
+
+// takeAll takes in everything that was handed over until now.
+func (w *worker) takeAll() {
+	for _, l := range w.egress.from {
+		if l == nil {
+			continue
+		}
+		for ready := l.ready.Load(); int32(ready-l.rowsOut) > 0; {
+			w.takeHanded()
+			w.sendStaged()
+		}
+	}
+}
+
+// sendStaged sends what is staged, and frees what is to be freed, whatever else waits in schedulers.
+func (w *worker) sendStaged() {
+	w.io.RxBudget = 0
+	w.out.arrange(w.io)
+	w.poller.Poll()
+	w.settle()
+	w.io.RxBudget = packet.MaxRx
+}
+
+// flushEgress empties a scheduler.
+func (w *worker) flushEgress(e *egress, drop bool) {
+	var at qos.Place
+	for {
+		room := w.io.Tx[:sendBatch]
+		n := e.sched.Flush(&at, room)
+		if n == 0 {
+			break
+		}
+		for i, p := range room[:n] {
+			in := p.In()
+			w.ctr.of(in).queued--
+			if drop {
+				w.io.Tx[i] = nil
+				w.discard(in, p, ReasonPortGone)
+			} else {
+				w.out.add(in, e.port, p.PktLen)
+			}
+		}
+		w.sendStaged()
+	}
+	e.waiting = false
+	itself := func(other *egress) bool { return other == e }
+	w.egress.waiting = slices.DeleteFunc(w.egress.waiting, itself)
+}
+
+// forgetIn drops what waits and came in by a port that goes. A vport may have got a queue of its own while it had packets in
+// the default one, or lost it to another port of its name: a queue whose oldest packet came in by the port that it is for
+// holds no others, and of all other queues every packet is looked at.
+func (w *worker) forgetIn(port uint32) {
+	if w.egress == nil {
+		return
+	}
+	w.takeAll()
+	came := func(p *packet.Packet) bool { return p.In() == port }
+	for _, e := range w.egress.waiting {
+		var at qos.Place
+		mayHold := func(leaf uint32, oldest *packet.Packet) bool {
+			if int(leaf) >= len(e.conf.Leaves) {
+				return true // one that the configuration has no more
+			}
+			owner := e.conf.Leaves[leaf].Port
+			return owner == port || owner != oldest.In()
+		}
+		for {
+			room := w.io.Tx[:sendBatch]
+			n := e.sched.Remove(&at, mayHold, came, room)
+			if n == 0 {
+				break
+			}
+			for _, p := range room[:n] {
+				w.ctr.of(port).queued--
+				w.discard(port, p, ReasonPortGone)
+			}
+			w.sendStaged()
+		}
+	}
 }
