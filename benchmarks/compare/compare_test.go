@@ -135,7 +135,8 @@ func TestDisturbedSamplesAreTakenAgain(t *testing.T) {
 	first := samples[1]
 	assert.False(t, first.Disturbed())
 	assert.InDelta(t, 0.1, samples[2].Waited, 1e-9, "the best of what could be had")
-	assert.Contains(t, progress.String(), "others had the core for 50 % of the time: again in")
+	assert.Contains(t, progress.String(), "DISTURBED: others had the core for 50 % of the time\n    again in")
+	assert.Contains(t, progress.String(), "others had the core for 20 %", "also of the last try")
 }
 
 func TestRetriesEnd(t *testing.T) {

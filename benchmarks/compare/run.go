@@ -140,7 +140,7 @@ func (o *Options) turn(ctx context.Context, result *Result, plan *traffic.Plan, 
 			break
 		}
 		o.again--
-		fmt.Fprintf(o.Progress, "    others had the core for %.0f %% of the time: again in %s\n", 100*sample.Waited, o.Pause)
+		fmt.Fprintf(o.Progress, "    again in %s\n", o.Pause)
 		select {
 		case <-ctx.Done():
 		case <-time.After(o.Pause):
@@ -178,13 +178,17 @@ func (o *Options) sample(ctx context.Context, plan *traffic.Plan, files map[stri
 }
 
 func (o *Options) report(round int, s *measure.Sample, err error) {
+	others := ""
+	if s.Disturbed() {
+		others = fmt.Sprintf("  DISTURBED: others had the core for %.0f %% of the time", 100*s.Waited)
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(o.Progress, "  round %d of %d  %-14s failed: %v\n", round, o.Rounds, s.Contender, err)
 	case len(s.Windows) > 0:
-		fmt.Fprintf(o.Progress, "  round %d of %d  %-14s %6.1f cycles/packet  %6.2f Mpps\n", round, o.Rounds, s.Contender, s.CyclesPerPacket, s.MPPS)
+		fmt.Fprintf(o.Progress, "  round %d of %d  %-14s %6.1f cycles/packet  %6.2f Mpps%s\n", round, o.Rounds, s.Contender, s.CyclesPerPacket, s.MPPS, others)
 	case s.Jitter != nil:
-		fmt.Fprintf(o.Progress, "  round %d of %d  %-14s p99.99 %.1f µs, %.0f gaps over 1 ms a minute\n", round, o.Rounds, s.Contender,
-			s.Jitter.P9999Ns/1e3, s.Jitter.GapsPerMinute)
+		fmt.Fprintf(o.Progress, "  round %d of %d  %-14s p99.99 %.1f µs, %.0f gaps over 1 ms a minute%s\n", round, o.Rounds, s.Contender,
+			s.Jitter.P9999Ns/1e3, s.Jitter.GapsPerMinute, others)
 	}
 }

@@ -3,14 +3,15 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/benchmarks/result"
 )
 
 // Print writes a result for a terminal.
@@ -22,48 +23,116 @@ func Print(w io.Writer, r *compare.Result) {
 		if s.Profile.Name != "" {
 			fmt.Fprintf(w, "\n%s\n", &s.Profile)
 		}
-		t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 		rows := Rows(s)
-		for i, row := range rows {
-			if i == 0 && row.Cycles.N > 0 {
-				fmt.Fprintln(t, "\tcycles/packet\tbest\tMpps\tours ÷ this")
-			}
-			if row.Cycles.N > 0 {
-				fmt.Fprintf(t, "%s\t%s\t%.1f\t%s\t%s\n", label(row.Contender), span(row.Cycles, 1), row.Best, span(row.MPPS, 2), span(row.Ratio, 2))
-			}
-		}
-		fmt.Fprintln(t, "\nturn of the loop\tp50\tp99.99\tmax\tgaps > 1 ms a minute\ttime in turns > 10 µs\tcollections a minute")
-		for _, row := range rows {
-			if j := row.Turns; j != nil {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f %%\t%s\n", label(row.Contender), nanoseconds(j.P50Ns.Median), nanoseconds(j.P9999Ns.Median),
-					nanoseconds(j.MaxNs), span(j.GapsPerMinute, 0), 100*j.LostShare.Median, span(j.CollectionsPerMinute, 0))
-			}
-		}
-		fmt.Fprintln(t)
+		result.PrintTable(w, func(t io.Writer) { printRates(t, rows) })
+		result.PrintTable(w, func(t io.Writer) { printTurns(t, rows) })
 		for _, row := range rows {
 			if len(row.Detail) > 0 {
-				fmt.Fprintf(t, "%s\t%s\n", label(row.Contender), detailText(row.Detail))
+				fmt.Fprintf(w, "%s: %s\n", label(row.Contender), detailText(row.Detail))
 			}
 		}
-		t.Flush()
 		printNotes(w, s)
 	}
 	for name, why := range r.Missing {
 		fmt.Fprintf(w, "%s did not take part: %s\n", label(name), why)
 	}
+	printDisturbed(w, r)
 }
+
+func printRates(t io.Writer, rows []Row) {
+	head, others := "\tcycles/packet\tbest\tMpps", false
+	for _, row := range rows {
+		others = others || row.Ratio.N > 0
+	}
+	if others {
+		head += "\tours ÷ this"
+	}
+	for i, row := range rows {
+		if row.Cycles.N == 0 {
+			continue
+		}
+		if i == 0 {
+			fmt.Fprintln(t, head)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.1f\t%s\t%s\n", label(row.Contender), span(row.Cycles, 1), row.Best, span(row.MPPS, 2), span(row.Ratio, 2))
+	}
+}
+
+func printTurns(t io.Writer, rows []Row) {
+	fmt.Fprintln(t, "\nturn of the loop\tp50\tp99.99\tmax\tgaps > 1 ms a minute\ttime in turns > 10 µs\tcollections a minute")
+	for _, row := range rows {
+		if j := row.Turns; j != nil {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f %%\t%s\n", label(row.Contender), nanoseconds(j.P50Ns.Median), nanoseconds(j.P9999Ns.Median),
+				nanoseconds(j.MaxNs), span(j.GapsPerMinute, 0), 100*j.LostShare.Median, span(j.CollectionsPerMinute, 0))
+		}
+	}
+	fmt.Fprintln(t)
+}
+
+// printDisturbed says how many samples tell more about other programs than about their contenders.
+func printDisturbed(w io.Writer, r *compare.Result) {
+	disturbed, samples := 0, 0
+	for _, s := range r.Scenarios {
+		for _, round := range s.Rounds {
+			for _, sample := range round.Samples {
+				samples++
+				if sample.Disturbed() {
+					disturbed++
+				}
+			}
+		}
+	}
+	if disturbed > 0 {
+		fmt.Fprintf(w, "WARNING: %d of %d samples disturbed: other programs had the core for %.0f %% of the time or more. They are not comparable: repeat on a quiet machine\n",
+			disturbed, samples, 100*measure.DisturbedFrom)
+	}
+}
+
+// detailTexts says how a figure of Sample.Detail is shown, in this order; a share is written in percent.
+var detailTexts = []struct{ key, text string }{
+	{"packetsPerTurn", "%.4g packets a turn"},
+	{"cyclesInMedianTurn", "%.4g cycles/packet in the median turn"},
+	{"ownCyclesPerPacket", "%.4g cycles/packet by its own count"},
+	{"flows", "%.0f flows in its table"},
+	{"emcShare", "%.4g %% found in the EMC"},
+	{"smcShare", "%.4g %% found in the SMC"},
+	{"megaflowShare", "%.4g %% found by megaflow"},
+	{"missShare", "%.4g %% missed"},
+	{"dropShare", "%.4g %% dropped"},
+	{"garbagePerSecond", "%.4g bytes of garbage a second"},
+	{"bytesPerSecond", "%.4g bytes copied a second"},
+	{"turnsPerSample", "one of %.4g turns timed by stage"},
+}
+
+const stagePrefix = "stage "
 
 // detailText writes what a contender says of itself.
 func detailText(detail map[string]float64) string {
-	keys := make([]string, 0, len(detail))
-	for k := range detail {
-		keys = append(keys, k)
+	var parts, stages []string
+	known := map[string]bool{}
+	for _, d := range detailTexts {
+		known[d.key] = true
+		v, has := detail[d.key]
+		if !has {
+			continue
+		}
+		if strings.HasSuffix(d.key, "Share") {
+			v *= 100
+		}
+		parts = append(parts, fmt.Sprintf(d.text, v))
 	}
-	slices.Sort(keys)
-	for i, k := range keys {
-		keys[i] = fmt.Sprintf("%s %.4g", k, detail[k])
+	for _, key := range slices.Sorted(maps.Keys(detail)) {
+		if name, isStage := strings.CutPrefix(key, stagePrefix); isStage {
+			stages = append(stages, fmt.Sprintf("%s %.4g", name, detail[key]))
+		} else if !known[key] {
+			parts = append(parts, fmt.Sprintf("%s %.4g", key, detail[key]))
+		}
 	}
-	return strings.Join(keys, ", ")
+	text := strings.Join(parts, ", ")
+	if len(stages) > 0 {
+		text += "; cycles/packet by stage: " + strings.Join(stages, ", ")
+	}
+	return text
 }
 
 // printNotes writes every note and failure once.

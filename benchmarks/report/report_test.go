@@ -95,12 +95,25 @@ func TestPrint(t *testing.T) {
 	r := comparison(t)
 	r.Scenarios[0].Rounds[0].Failures = []compare.Failure{{Contender: "ovs-dpdk", Error: "it does not start"}}
 	r.Scenarios[0].Rounds[0].Samples[0].Notes = []string{"no hugepages"}
+	r.Scenarios[0].Rounds[0].Samples[0].Detail = map[string]float64{"cyclesInMedianTurn": 59.73, "dropShare": 0.25, "stage poll": 38.64, "stage send": 2, "new": 7}
 	r.Complete()
 	var out bytes.Buffer
 	Print(&out, r)
+	assert.NotContains(t, out.String(), " \n", "no blanks at the end of a line")
+	assert.Contains(t, out.String(), ": 59.73 cycles/packet in the median turn, 25 % dropped, new 7; cycles/packet by stage: poll 38.64, send 2\n")
+	assert.NotContains(t, out.String(), "disturbed")
 	for _, want := range []string{"PARTIAL: ovs-dpdk failed in round", "60.0 (50.0 to 70.0)", "note: no hugepages", "failed: it does not start", "20 µs", "1.0 %"} {
 		assert.Contains(t, out.String(), want)
 	}
+}
+
+func TestPrintWarnsOfDisturbedSamples(t *testing.T) {
+	r := resultOf(scenario(t, "nvgre-encap", 256, samples{ours: {50, 60, 70}}))
+	r.Scenarios[0].Rounds[1].Samples[0].Waited = 0.5
+	var out bytes.Buffer
+	Print(&out, r)
+	assert.Contains(t, out.String(), "WARNING: 1 of 3 samples disturbed")
+	assert.NotContains(t, out.String(), "ours ÷ this", "there is nobody to compare with")
 }
 
 func TestUnits(t *testing.T) {
