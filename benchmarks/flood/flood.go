@@ -60,6 +60,20 @@ type Result struct {
 	KnownEvicted []float64 `json:"knownEvicted"` // known flows that the table no longer held afterwards
 }
 
+// Quiet is the loss without a flood up to which a round says something about the flood, rather than about other programs
+// that had the core.
+const Quiet = 0.001
+
+// disturbed counts the rounds that lost packets before the flood began.
+func (r *Result) disturbed() (n int) {
+	for _, lost := range r.QuietLoss {
+		if lost > Quiet {
+			n++
+		}
+	}
+	return n
+}
+
 const (
 	patience = time.Minute
 	settling = 20 * time.Millisecond // after a change of load, and between two looks at what the worker has done

@@ -54,6 +54,25 @@ func TestEveryRoundMeasuresEverything(t *testing.T) {
 	assert.Contains(t, text.String(), "cycles of a packet that begins a flow")
 }
 
+func TestPrintMarksDisturbedRounds(t *testing.T) {
+	r := Result{KnownCycles: []float64{50, 50}, QuietLoss: []float64{0, 0.696}, FloodLoss: []float64{0, 0.7}}
+	var text bytes.Buffer
+	r.Print(&text)
+	assert.Contains(t, text.String(), "DISTURBED: 1 of 2 rounds")
+	assert.Contains(t, text.String(), "WARNING: 1 of 2 rounds lost more than 0.1 %")
+	assert.NotContains(t, text.String(), " \n")
+
+	text.Reset()
+	r = Result{KnownCycles: []float64{50}, QuietLoss: []float64{0.0005}}
+	r.Print(&text)
+	assert.Contains(t, text.String(), "1 round;")
+	assert.NotContains(t, text.String(), "WARNING")
+	text.Reset()
+	r.Waited = 0.2
+	r.Print(&text)
+	assert.Contains(t, text.String(), "WARNING: other programs had the core")
+}
+
 func TestAFloodNeedsAPortOfItsOwn(t *testing.T) {
 	_, err := Run(context.Background(), spec(t, 1))
 	require.ErrorContains(t, err, "choose two VMs at least")

@@ -21,10 +21,6 @@ func flooded(values func(*flood.Result) []float64, unit float64) func(*Evidence)
 	}
 }
 
-// quiet is the loss without a flood up to which a round says something about the flood, rather than about other programs
-// that had the core.
-const quiet = 0.001
-
 // floodLoss is what known flows lose beside a flood on another queue, in the rounds that were quiet without it, percent.
 func floodLoss(e *Evidence) Figure {
 	if e.Flood == nil {
@@ -32,7 +28,7 @@ func floodLoss(e *Evidence) Figure {
 	}
 	var lost []float64
 	for i, v := range e.Flood.FloodLoss {
-		if i < len(e.Flood.QuietLoss) && e.Flood.QuietLoss[i] <= quiet {
+		if i < len(e.Flood.QuietLoss) && e.Flood.QuietLoss[i] <= flood.Quiet {
 			lost = append(lost, 100*v)
 		}
 	}
