@@ -82,10 +82,8 @@ func (v *OpenVSwitch) Takes(p *profile.Profile) bool {
 
 // Available implements compare.Contender.
 func (*OpenVSwitch) Available() error {
-	for _, t := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl", "nsenter", "ip"} {
-		if _, err := exec.LookPath(t); err != nil {
-			return fmt.Errorf("%s is not installed (Debian: apt-get install openvswitch-switch-dpdk iproute2 util-linux)", t)
-		}
+	if err := needTools(); err != nil {
+		return err
 	}
 	if _, err := os.Stat(ovsSchema); err != nil {
 		return fmt.Errorf("the schema of its database is missing: %w", err)
@@ -94,6 +92,19 @@ func (*OpenVSwitch) Available() error {
 		return err
 	}
 	return needRoot()
+}
+
+// needTools names the first program that is missing, and the package that has it.
+func needTools() error {
+	for _, needed := range []struct{ program, pkg string }{
+		{"ovsdb-tool", "openvswitch-switch-dpdk"}, {"ovsdb-server", "openvswitch-switch-dpdk"}, {"ovs-vsctl", "openvswitch-switch-dpdk"},
+		{"ovs-ofctl", "openvswitch-switch-dpdk"}, {"ovs-appctl", "openvswitch-switch-dpdk"}, {"nsenter", "util-linux"}, {"ip", "iproute2"},
+	} {
+		if _, err := exec.LookPath(needed.program); err != nil {
+			return fmt.Errorf("%s is not installed (Debian: apt-get install %s)", needed.program, needed.pkg)
+		}
+	}
+	return nil
 }
 
 // findVswitchd finds a daemon that was built with DPDK, and its version.

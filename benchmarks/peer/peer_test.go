@@ -347,3 +347,13 @@ func TestTool(t *testing.T) {
 	_, err = tool(context.Background(), false, "false")
 	require.Error(t, err)
 }
+
+func TestMissingToolsNameTheirPackage(t *testing.T) {
+	bin := t.TempDir()
+	t.Setenv("PATH", bin)
+	require.EqualError(t, needTools(), "ovsdb-tool is not installed (Debian: apt-get install openvswitch-switch-dpdk)")
+	for _, name := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl"} {
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), nil, 0o755))
+	}
+	require.EqualError(t, needTools(), "nsenter is not installed (Debian: apt-get install util-linux)")
+}
