@@ -175,6 +175,23 @@ func TestContendersSkipScenarios(t *testing.T) {
 	assert.Empty(t, result.Missing, "it is there")
 }
 
+func TestEveryFileOfAPartialResultSaysSo(t *testing.T) {
+	var order []string
+	var progress bytes.Buffer
+	o, result, _ := options(t, &progress, steady("a", 100, &order))
+	require.NoError(t, Run(context.Background(), o, result))
+	result.Partial = "interrupted, in round 2"
+	dir := t.TempDir()
+	require.NoError(t, result.WriteAll(dir))
+	for file, want := range map[string]string{
+		ResultFile: `"partial": "interrupted, in round 2"`, ManifestFile: `"partial": "interrupted, in round 2"`, TableFile: `,0,"interrupted, in round 2"`,
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), want, file)
+	}
+}
+
 func TestNobodyToCompare(t *testing.T) {
 	var progress bytes.Buffer
 	o, result, _ := options(t, &progress, &contender{name: "gone", missing: errors.New("no")})
@@ -198,9 +215,11 @@ func TestFiles(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
 	require.Len(t, lines, 4)
 	assert.Equal(t, strings.Join(csvHeader, ","), lines[0])
-	assert.Equal(t, "nvgre-encap,encap,64,256,1,a,100,100,0.004,12.5,0,0,0,0,0,0.5,0", lines[1])
-	assert.Equal(t, "nvgre-encap,encap,64,256,2,a,100,100,0.004,,,,,,0,0.5,0", lines[2])
-	assert.FileExists(t, filepath.Join(dir, ManifestFile))
+	assert.Equal(t, "nvgre-encap,encap,64,256,1,a,100,100,0.004,12.5,0,0,0,0,0,0.5,0,", lines[1])
+	assert.Equal(t, "nvgre-encap,encap,64,256,2,a,100,100,0.004,,,,,,0,0.5,0,", lines[2])
+	conditions, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	require.NoError(t, err)
+	assert.NotContains(t, string(conditions), "partial")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 3, "nothing half-written stays")

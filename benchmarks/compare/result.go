@@ -138,6 +138,13 @@ const (
 	ManifestFile = "manifest.json"
 )
 
+// conditions are the manifest by itself, with the mark of a result that is not complete.
+type conditions struct {
+	machine.Manifest
+
+	Partial string `json:"partial,omitempty"`
+}
+
 // WriteAll writes the result into a folder: everything as JSON, one line per sample as CSV, and the conditions by
 // themselves.
 func (r *Result) WriteAll(dir string) error {
@@ -146,13 +153,14 @@ func (r *Result) WriteAll(dir string) error {
 	}
 	table, err := r.CSV()
 	return errors.Join(err, r.WriteJSON(filepath.Join(dir, ResultFile)), result.Replace(filepath.Join(dir, TableFile), table),
-		result.WriteJSON(filepath.Join(dir, ManifestFile), r.Manifest))
+		result.WriteJSON(filepath.Join(dir, ManifestFile), conditions{r.Manifest, r.Partial}))
 }
 
 var csvHeader = []string{"profile", "direction", "frame_bytes", "flows", "round", "contender", "cycles_per_packet", "best_cycles_per_packet",
-	"mpps", "turn_p50_ns", "turn_p9999_ns", "turn_max_ns", "gaps_per_minute", "collections_per_minute", "waited", "load1", "steal"}
+	"mpps", "turn_p50_ns", "turn_p9999_ns", "turn_max_ns", "gaps_per_minute", "collections_per_minute", "waited", "load1", "steal", "partial"}
 
-// CSV gives one line per sample. What a contender does not have is left empty.
+// CSV gives one line per sample. What a contender does not have is left empty; the last column says why the result is not
+// complete, if it is not.
 func (r *Result) CSV() ([]byte, error) {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
@@ -160,7 +168,7 @@ func (r *Result) CSV() ([]byte, error) {
 	for _, s := range r.Scenarios {
 		for _, round := range s.Rounds {
 			for _, sample := range round.Samples {
-				rows = append(rows, csvRow(&s.Profile, round.Number, &sample))
+				rows = append(rows, append(csvRow(&s.Profile, round.Number, &sample), r.Partial))
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluicenet/sluice/benchmarks/result"
 )
 
 var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
@@ -131,13 +133,13 @@ func (p *Profile) String() string {
 	for i, s := range p.Protocols {
 		mix[i] = fmt.Sprintf("%s %d", s.Protocol, s.Weight)
 	}
-	text := fmt.Sprintf("%s: %s, %d flows, %d tenants with %d VMs and %d peers each, %s, bursts of %d, %s",
-		p.Name, p.FrameText(), p.Flows, p.Tenants, p.VMs, p.Peers, strings.Join(mix, " : "), p.Burst, p.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf("%s: %s, %s, %s with %s and %s each, %s, bursts of %d, %s",
+		p.Name, p.FrameText(), result.Count(p.Flows, "flow"), result.Count(p.Tenants, "tenant"), result.Count(p.VMs, "VM"), result.Count(p.Peers, "peer"), strings.Join(mix, " : "), p.Burst, p.Duration.Round(time.Millisecond))
 	if p.MACs > 0 {
-		text += fmt.Sprintf(", %d MACs behind each port", p.MACs)
+		text += fmt.Sprintf(", %s behind each port", result.Count(p.MACs, "MAC"))
 	}
 	if p.ACLs > 0 {
-		text += fmt.Sprintf(", %d rules for each VM", p.ACLs)
+		text += fmt.Sprintf(", %s for each VM", result.Count(p.ACLs, "rule"))
 	}
 	switch {
 	case p.NewFlowShare > 0:

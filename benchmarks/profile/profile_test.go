@@ -48,6 +48,10 @@ func TestParse(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, &Profile{Name: "test", Description: "what it is for", Direction: Encap, FrameBytes: 64, FCS: FCSExcluded, Flows: 256,
 		Tenants: 2, VMs: 3, Peers: 4, ACLs: 10, Protocols: []Share{{"udp", 70}, {"tcp", 30}}, Burst: 8, Duration: 500 * time.Millisecond}, p)
+	one := *p
+	one.Tenants, one.VMs, one.Peers, one.ACLs = 1, 1, 1, 1
+	assert.Contains(t, one.String(), "1 tenant with 1 VM and 1 peer each")
+	assert.Contains(t, one.String(), "1 rule for each VM")
 	assert.Equal(t, "test: 64-byte frames without FCS, 256 flows, 2 tenants with 3 VMs and 4 peers each, udp 70 : tcp 30, bursts of 8, 500ms, 10 rules for each VM", p.String())
 	assert.Equal(t, []int{64, 106}, []int{p.Received(64), p.Sent(64)})
 	p.Direction = Decap
@@ -138,7 +142,7 @@ func TestParseRefuses(t *testing.T) {
 		"a bridge without MACs": {"direction: encap", "direction: bridge", "add macs: how many are behind each port"},
 		"a bridge of none":      {"direction: encap", "direction: bridge\nmacs: 0", "0 addresses behind each port"},
 		"MACs without a bridge": {"burst: 8", "burst: 8\nmacs: 4", "a VM has one address"},
-		"impossible rate":       {"burst: 8", "burst: 8\nrate: 2Tbit", `rate: "2Tbit" is no rate`},
+		"impossible rate":       {"burst: 8", "burst: 8\nrate: 2Tbit", `rate: "2Tbit" is an impossible rate`},
 		"faster than devices":   {"burst: 8", "burst: 8\nrate: 900Gbit", "is an impossible rate"},
 		"rate of nothing":       {"burst: 8", "burst: 8\nrate: 0pps", "sends nothing"},
 		"rates":                 {"burst: 8", "burst: 8\nrate: [max]", "want one rate"},

@@ -63,7 +63,7 @@ const (
 // ParseRate reads max, 2.5Mpps or 10Gbit.
 func ParseRate(text string) (Rate, error) {
 	bad := func(what string) (Rate, error) {
-		return Rate{}, fmt.Errorf("%q %s: write max, 2.5Mpps or 10Gbit", text, what)
+		return Rate{}, fmt.Errorf("%q %s: write max, 2.5Mpps or 10Gbit, with k, M or G", text, what)
 	}
 	if text == "max" {
 		return Rate{}, nil
@@ -74,7 +74,7 @@ func ParseRate(text string) (Rate, error) {
 		return bad("is no rate")
 	}
 	factor := 1.0
-	for prefix, f := range map[string]float64{"k": 1e3, "M": 1e6, "G": 1e9} {
+	for prefix, f := range map[string]float64{"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12} {
 		if rest, ok := strings.CutSuffix(number, prefix); ok {
 			number, factor = rest, f
 			break

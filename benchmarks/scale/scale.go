@@ -83,7 +83,7 @@ func (s *Scenario) round(ctx context.Context, n, workers int, take Take) (*Round
 	for _, count := range order {
 		sample, err := take(ctx, count)
 		if err != nil {
-			return nil, fmt.Errorf("%d workers: %w", count, err)
+			return nil, fmt.Errorf("%s: %w", result.Count(count, "worker"), err)
 		}
 		if count == 1 {
 			r.One = sample.MPPS
@@ -109,12 +109,12 @@ func (s *Scenario) summarise() {
 func (r *Result) String() string {
 	var b strings.Builder
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(&b, "%s, %d flows: 1 worker %.2f Mpps (%.2f to %.2f), %d workers %.2f Mpps (%.2f to %.2f), ratio %.2f (%.2f to %.2f), %d rounds\n",
-			s.Profile, s.Flows, s.One.Median, s.One.Min, s.One.Max, r.Workers, s.Several.Median, s.Several.Min, s.Several.Max,
-			s.Ratio.Median, s.Ratio.Min, s.Ratio.Max, len(s.Rounds))
+		fmt.Fprintf(&b, "%s, %s: 1 worker %.2f Mpps (%.2f to %.2f), %d workers %.2f Mpps (%.2f to %.2f), ratio %.2f (%.2f to %.2f), %s\n",
+			s.Profile, result.Count(s.Flows, "flow"), s.One.Median, s.One.Min, s.One.Max, r.Workers, s.Several.Median, s.Several.Min, s.Several.Max,
+			s.Ratio.Median, s.Ratio.Min, s.Ratio.Max, result.Count(len(s.Rounds), "round"))
 	}
 	if r.Partial {
-		b.WriteString("partial: it ended before its time\n")
+		b.WriteString("PARTIAL: interrupted, or failed\n")
 	}
 	return b.String()
 }

@@ -52,10 +52,11 @@ func (r *Result) summarise(took []time.Duration) {
 func (r *Result) String() string {
 	how := ""
 	if r.Partial {
-		how = " (partial: it ended before its time)"
+		how = " (PARTIAL: interrupted)"
 	}
-	return fmt.Sprintf("%s of %s%s: %d streams of %d tenants, %d workers, %.2f Mpps\n%s\n%d configurations applied with %d changes: median %s, longest %s\n",
-		r.Took.Round(time.Millisecond), r.Planned, how, r.Shape.Flows, r.Shape.Tenants, r.Workers, r.PacketsPerSecond/1e6, &r.Totals,
+	return fmt.Sprintf("%s of %s%s: %s of %s, %s, %.2f Mpps\n%s\n%d configurations applied with %d changes: median %s, longest %s\n",
+		r.Took.Round(time.Millisecond), r.Planned, how, result.Count(r.Shape.Flows, "stream"), result.Count(r.Shape.Tenants, "tenant"),
+		result.Count(r.Workers, "worker"), r.PacketsPerSecond/1e6, &r.Totals,
 		r.Applies, r.Changes, r.ApplyP50.Round(time.Microsecond), r.ApplyMax.Round(time.Microsecond))
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/peer"
 	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/report"
+	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/benchmarks/worker"
 	"github.com/sluicenet/sluice/dpdk"
@@ -161,7 +162,7 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 		return err
 	}
 	if o.rounds < 1 || o.windows < 1 || o.retries < 0 || o.seconds < 0 {
-		return fmt.Errorf("%d rounds with %d windows: choose at least one of each", o.rounds, o.windows)
+		return fmt.Errorf("%s with %s: choose at least one of each", result.Count(o.rounds, "round"), result.Count(o.windows, "window"))
 	}
 	if err := machine.CheckCore(o.core); err != nil {
 		return err
@@ -190,14 +191,14 @@ func (a *app) compare(ctx context.Context, plans []*traffic.Plan, refs map[strin
 	} else {
 		defer os.RemoveAll(dir)
 	}
-	result := a.newResult(o.core)
+	r := a.newResult(o.core)
 	runErr := compare.Run(ctx, compare.Options{
 		Plans: plans, Contenders: contenders, Rounds: o.rounds, Retries: o.retries, Pause: retryPause, Seconds: o.seconds, Dir: dir, Progress: a.out,
 		Job:  compare.Job{Core: o.core, ControlCore: machine.ControlCore(o.core), Warmup: o.warmup, Windows: o.windows, Clock: dpdk.TSC},
 		Keep: func(r *compare.Result) error { return r.WriteAll(o.out) },
 		Busy: func() func() *measure.Busy { return machine.Watch(o.core) },
-	}, result)
-	report.Print(a.out, result)
+	}, r)
+	report.Print(a.out, r)
 	return runErr
 }
 

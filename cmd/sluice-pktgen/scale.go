@@ -15,6 +15,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/profile"
+	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/benchmarks/worker"
@@ -72,7 +73,7 @@ func scalePlans(o scaleFlags) (plans []*traffic.Plan, err error) {
 		return nil, fmt.Errorf("profile %s has direction %s: a replay has one queue, so it takes VMs as sources: choose one of %s or %s",
 			o.profile, p.Direction, profile.Encap, profile.Rewrite)
 	case len(o.cores) < 2 || o.rounds < 1 || o.seconds <= 0:
-		return nil, fmt.Errorf("%d cores, %d rounds of %g s: choose at least two cores, one round, and a time above zero", len(o.cores), o.rounds, o.seconds)
+		return nil, fmt.Errorf("%s, %s of %g s: choose at least two cores, one round, and a time above zero", result.Count(len(o.cores), "core"), result.Count(o.rounds, "round"), o.seconds)
 	}
 	p.Tenants, p.VMs = 1, len(o.cores)
 	for _, flows := range o.flows {
@@ -108,17 +109,17 @@ func (a *app) scale(ctx context.Context, plans []*traffic.Plan, o scaleFlags) (e
 	}
 	d.poller.Close() // each turn has pollers of its own
 	defer func() { err = errors.Join(err, d.close()) }()
-	result := &scale.Result{Manifest: a.manifest(o.cores[0]), Began: time.Now(), Partial: true, Workers: len(o.cores), Cores: o.cores}
-	err = a.scaleAll(ctx, result, d, plans, o)
-	result.Partial = err != nil
-	fmt.Fprint(a.out, result.String())
+	r := &scale.Result{Manifest: a.manifest(o.cores[0]), Began: time.Now(), Partial: true, Workers: len(o.cores), Cores: o.cores}
+	err = a.scaleAll(ctx, r, d, plans, o)
+	r.Partial = err != nil
+	fmt.Fprint(a.out, r.String())
 	if o.out != "" {
-		err = errors.Join(err, result.WriteJSON(filepath.Join(o.out, scale.FileName)))
+		err = errors.Join(err, r.WriteJSON(filepath.Join(o.out, scale.FileName)))
 	}
 	return err
 }
 
-func (a *app) scaleAll(ctx context.Context, result *scale.Result, d *devices, plans []*traffic.Plan, o scaleFlags) error {
+func (a *app) scaleAll(ctx context.Context, r *scale.Result, d *devices, plans []*traffic.Plan, o scaleFlags) error {
 	for _, plan := range plans {
 		if err := d.replug(plan, len(o.cores)); err != nil {
 			return err
@@ -126,11 +127,11 @@ func (a *app) scaleAll(ctx context.Context, result *scale.Result, d *devices, pl
 		take := func(ctx context.Context, workers int) (measure.Sample, error) {
 			sample, err := a.scaleSample(ctx, d, plan, workers, o)
 			if err == nil {
-				fmt.Fprintf(a.err, "%d flows  %d workers  %.2f Mpps\n", plan.Profile.Flows, workers, sample.MPPS)
+				fmt.Fprintf(a.err, "%s  %s  %.2f Mpps\n", result.Count(plan.Profile.Flows, "flow"), result.Count(workers, "worker"), sample.MPPS)
 			}
 			return sample, err
 		}
-		if err := result.Measure(ctx, o.profile, plan.Profile.Flows, o.rounds, o.retries, take); err != nil {
+		if err := r.Measure(ctx, o.profile, plan.Profile.Flows, o.rounds, o.retries, take); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func TestInterruptedSoakKeepsWhatItSaw(t *testing.T) {
 	require.NoError(t, err, "%s", &said)
 	assert.True(t, r.Partial)
 	assert.True(t, r.Totals.OK(), "%s", &r.Totals)
-	assert.Contains(t, said.String(), "partial")
+	assert.Contains(t, said.String(), "PARTIAL: interrupted")
 }
 
 func TestSoakRefuses(t *testing.T) {
