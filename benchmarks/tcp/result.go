@@ -2,6 +2,8 @@ package tcp
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,11 +93,11 @@ func (r *Result) summarise() {
 // String says it in a few lines.
 func (r *Result) String() string {
 	var b strings.Builder
-	for name, why := range r.Missing {
-		fmt.Fprintf(&b, "%s takes no part: %s\n", name, why)
+	for _, name := range slices.Sorted(maps.Keys(r.Missing)) {
+		fmt.Fprintf(&b, "%s takes no part: %s\n", name, r.Missing[name])
 	}
 	if r.Partial {
-		fmt.Fprintln(&b, "partial: it ended before its time")
+		fmt.Fprintln(&b, "PARTIAL: interrupted, or failed")
 	}
 	for _, s := range r.Summary {
 		fmt.Fprintf(&b, "%-14s %.2f Gbit/s (%.2f to %.2f), %.2f cores (%.2f to %.2f) on both hosts, %.0f ms of processor per Gbit, %.0f retransmits\n",

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/demo/netlab"
 )
 
@@ -24,6 +25,7 @@ type Spec struct {
 	Duration time.Duration // of one iperf3
 	Progress func(Sample)
 	KeepLogs bool
+	Reaper   []string // command line of a program that calls netlab.RunReaper with Prefix and Dir
 }
 
 // MinRounds make a median and a spread worth their names.
@@ -31,6 +33,9 @@ const MinRounds = 5
 
 // Prefix of the namespaces.
 const Prefix = "sluice-tcp-"
+
+// Dir is the folder with logs and sockets of a turn.
+func Dir() string { return filepath.Join(os.TempDir(), Prefix+"lab") }
 
 // The VMs and their hosts.
 const (
@@ -77,7 +82,7 @@ type contender interface {
 // Run measures all contenders by turns. The result is what is complete, also with an error.
 func Run(ctx context.Context, s Spec) (*Result, error) {
 	if s.Rounds < 1 || s.Duration < time.Second {
-		return nil, fmt.Errorf("%d rounds of %s: want at least one round, of a second", s.Rounds, s.Duration)
+		return nil, fmt.Errorf("%s of %s: want at least one round, of a second", result.Count(s.Rounds, "round"), s.Duration)
 	}
 	if os.Geteuid() != 0 {
 		return nil, errors.New("tcp: it makes network namespaces, and needs root")
@@ -92,7 +97,10 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 		all = append(all, c)
 	}
 	if len(all) == 0 {
-		return r, fmt.Errorf("nothing to measure: %v", r.Missing)
+		return r, errors.New("nothing to measure: nobody can take part")
+	}
+	if err := sweep(); err != nil {
+		return r, err
 	}
 	for round := range s.Rounds {
 		for i := range all {
@@ -114,18 +122,32 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	return r, nil
 }
 
+// sweep removes what an earlier run kept.
+func sweep() error {
+	l, err := netlab.Open(Prefix, Dir())
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.Sweep(), l.Close())
+}
+
 // turn builds everything anew, so that nothing of one turn is left in the next.
 func turn(ctx context.Context, c contender, s Spec) (sample Sample, err error) {
-	inner, err := netlab.Open(Prefix, filepath.Join(os.TempDir(), Prefix+"lab"))
+	inner, err := netlab.Open(Prefix, Dir())
 	if err != nil {
 		return sample, err
 	}
 	l := &lab{Lab: inner}
+	reaper, err := l.StartReaper(s.Reaper...)
+	if err != nil {
+		return sample, errors.Join(err, l.Close())
+	}
 	defer func() {
+		end := reaper.Sweep
 		if s.KeepLogs && err != nil {
-			return
+			end = reaper.Keep
 		}
-		err = errors.Join(err, l.Sweep(), l.Close())
+		err = errors.Join(err, l.Close(), end())
 	}()
 	if err := l.build(); err != nil {
 		return sample, err

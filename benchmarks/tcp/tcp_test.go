@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/benchmarks/measure"
+	"github.com/sluicenet/sluice/demo/netlab"
 )
 
 func TestParseCPU(t *testing.T) {
@@ -39,7 +40,7 @@ func TestSummary(t *testing.T) {
 	assert.Equal(t, &measure.Spread{Median: 1.5, Min: 1, Max: 2, N: 2}, r.Ratio)
 	assert.Equal(t, &measure.Spread{Median: 0.75, Min: 0.5, Max: 1, N: 2}, r.CPURatio)
 	text := r.String()
-	for _, want := range []string{"x takes no part: not there", "partial", "2.00 Gbit/s", "ours by the faster Open vSwitch's: 1.50 (1.00 to 2.00)"} {
+	for _, want := range []string{"x takes no part: not there", "PARTIAL: interrupted, or failed", "2.00 Gbit/s", "ours by the faster Open vSwitch's: 1.50 (1.00 to 2.00)"} {
 		assert.Contains(t, text, want)
 	}
 	file := filepath.Join(t.TempDir(), FileName)
@@ -63,4 +64,32 @@ func TestRunRefuses(t *testing.T) {
 		require.ErrorContains(t, err, "root")
 	}
 	assert.ErrorContains(t, (&sluice{program: "/nonexistent"}).available(), "make build")
+}
+
+// What an earlier run kept, or left when its reaper was killed too, is gone before the next one begins.
+func TestSweepRemovesWhatIsLeft(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for network namespaces")
+	}
+	l, err := netlab.Open(Prefix, Dir())
+	require.NoError(t, err)
+	_, err = l.AddNamespace("host-a")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(l.Path("host-a.yaml"), nil, 0o600))
+	require.NoError(t, l.Close())
+	require.NoError(t, sweep())
+	left, err := netlab.Left(Prefix, Dir())
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestNothingToMeasure(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, which is asked for first")
+	}
+	t.Setenv("PATH", "")
+	r, err := Run(context.Background(), Spec{Sluiced: "/nonexistent", Rounds: 1, Duration: time.Second})
+	require.EqualError(t, err, "nothing to measure: nobody can take part")
+	assert.Len(t, r.Missing, 3)
+	assert.Contains(t, r.String(), OpenVSwitchName+" takes no part: ")
 }

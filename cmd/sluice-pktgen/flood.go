@@ -15,6 +15,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/flood"
 	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/profile"
+	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/benchmarks/traffic"
 	"github.com/sluicenet/sluice/dpdk"
 )
@@ -23,7 +24,7 @@ import (
 type floodFlags struct {
 	profile string
 	core    int
-	share   uint8
+	share   int
 	rounds  int
 	window  time.Duration
 	json    string
@@ -38,6 +39,9 @@ on two receive queues, with the known ones at half of what the worker can do, an
 made in the worker, and lost where it finds no place in a ring of 1,024 packets. Needs DPDK; hugepages are added for the
 time of the run when this is root. Ctrl-C keeps the rounds that are complete, marked as partial.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("share") && (o.share < 1 || o.share > 100) {
+				return fmt.Errorf("--share %d: choose 1 to 100", o.share)
+			}
 			plan, err := floodPlan(o.profile)
 			if err != nil {
 				return err
@@ -48,7 +52,7 @@ time of the run when this is root. Ctrl-C keeps the rounds that are complete, ma
 	f := cmd.Flags()
 	f.StringVar(&o.profile, "profile", "newflow-flood", "profile of the known flows; the new ones are as they are, but for their ports")
 	f.IntVar(&o.core, "core", 1, "core of the worker")
-	f.Uint8Var(&o.share, "share", 0, "dataplane.slowPathShare in percent, instead of the default")
+	f.IntVar(&o.share, "share", 0, "dataplane.slowPathShare, 1 to 100 percent, instead of the default")
 	f.IntVar(&o.rounds, "rounds", 20, "how often everything is measured")
 	f.DurationVar(&o.window, "window", 100*time.Millisecond, "length of each measurement")
 	f.StringVar(&o.json, "json", "", "also write the result to this file")
@@ -70,8 +74,8 @@ func floodPlan(name string) (*traffic.Plan, error) {
 }
 
 func (a *app) flood(ctx context.Context, plan *traffic.Plan, o floodFlags) (err error) {
-	if o.rounds < 1 || o.window < time.Millisecond || o.share > 100 {
-		return fmt.Errorf("%d rounds, windows of %s, a share of %d %%: choose at least one round, a millisecond, and a share from 1 to 100", o.rounds, o.window, o.share)
+	if o.rounds < 1 || o.window < time.Millisecond {
+		return fmt.Errorf("%s, windows of %s: choose at least one round, and a millisecond", result.Count(o.rounds, "round"), o.window)
 	}
 	if err := errors.Join(machine.CheckCore(o.core), machine.LeaveCore(o.core)); err != nil {
 		return err
@@ -84,21 +88,24 @@ func (a *app) flood(ctx context.Context, plan *traffic.Plan, o floodFlags) (err 
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	waited := machine.WatchThread(os.Getpid())
-	result, err := flood.Run(ctx, flood.Spec{
+	r, err := flood.Run(ctx, flood.Spec{
 		Plan: plan, Poller: d.poller, Uplink: d.handles[traffic.Uplink], Core: o.core, Clock: dpdk.TSC, TSCHz: dpdk.TSCHz(),
 		Log:   slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Share: o.share, Rounds: o.rounds, Window: o.window,
+		Share: uint8(o.share), Rounds: o.rounds, Window: o.window,
 	})
-	if result == nil {
+	if r == nil {
 		return err
 	}
-	result.Profile, result.Waited, result.Manifest = plan.Profile.Name, waited(), a.manifest(o.core)
+	r.Profile, r.Waited, r.Manifest = plan.Profile.Name, waited(), a.manifest(o.core)
 	if err != nil {
-		result.Partial = err.Error()
+		r.Partial = err.Error()
+		if errors.Is(err, context.Canceled) {
+			r.Partial = errInterrupted.Error()
+		}
 	}
-	result.Print(a.out)
+	r.Print(a.out)
 	if o.json == "" {
 		return err
 	}
-	return errors.Join(err, result.WriteJSON(o.json))
+	return errors.Join(err, r.WriteJSON(o.json))
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -22,14 +23,31 @@ var (
 // Exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1 // what was asked for failed, or was interrupted
-	exitUsage  = 2 // the command line is wrong
+	exitFailed = 1 // what was asked for failed, cannot be done with these values, or was interrupted
+	exitUsage  = 2 // the command line cannot be read
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(interruptible(os.Stderr, func() { time.Sleep(oneSignal) }), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// oneSignal is the time in which signals count as one: timeout(1) sends its own to the process, and again to its group.
+const oneSignal = time.Second
+
+// interruptible is a context that a first signal ends. Signals during pass are taken for the same one; a later one ends the
+// process at once.
+func interruptible(stderr io.Writer, pass func()) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		fmt.Fprintln(stderr, "sluice-pktgen: stopping, and putting the machine back as it was; a second Ctrl-C quits at once, and may leave hugepages and folders in "+os.TempDir())
+		cancel()
+		pass()
+		signal.Stop(signals)
+	}()
+	return ctx
 }
 
 // app is one run of the command.
@@ -67,8 +85,9 @@ A profile is the name of one that comes with the program (see sluice-pktgen prof
 
 Exit codes:
   0  done
-  1  it failed, or was interrupted: what was measured until then is kept and marked as partial
-  2  the command line is wrong`
+  1  it failed, refused a value (no such profile, core, rate, ...), or was interrupted: what was measured until then is kept
+     and marked as partial
+  2  the command line cannot be read: no such command or flag, a flag that is missing, or a word where a number belongs`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -88,6 +107,6 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.memcpyCommand(), a.compareCommand(),
 		a.reportCommand())
 	root.AddCommand(a.soakCommand(), a.tcpCommand(), a.scaleCommand(), a.floodCommand(), a.schedCommand())
-	root.AddCommand(a.runCommand(), a.configCommand())
+	root.AddCommand(a.runCommand(), a.configCommand(), reapCommand())
 	return root
 }

@@ -123,18 +123,27 @@ func (a *app) soak(ctx context.Context, shape soak.Shape, o soakFlags) (err erro
 	return err
 }
 
+func soakDir() string { return filepath.Join(os.TempDir(), soakLab+"lab") }
+
 // soakNamespace makes a network namespace for the changing taps: nothing of the host talks into them there.
 func soakNamespace() (name string, leave func() error, err error) {
-	dir := filepath.Join(os.TempDir(), soakLab+"lab")
-	lab, err := netlab.Open(soakLab, dir)
+	reap, err := reaper(soakLab)
 	if err != nil {
 		return "", nil, err
 	}
-	leave = func() error { return errors.Join(lab.Sweep(), lab.Close()) }
-	// What a killed run left: its namespaces, but not the folder with the lock, which is ours by now.
-	if err := netlab.Sweep(soakLab, filepath.Join(dir, "processes")); err != nil {
-		return "", nil, errors.Join(err, leave())
+	lab, err := netlab.Open(soakLab, soakDir())
+	if err != nil {
+		return "", nil, err
 	}
+	// What a killed run left: its namespaces, but not the folder with the lock, which is ours by now.
+	if err := netlab.Sweep(soakLab, filepath.Join(soakDir(), "processes")); err != nil {
+		return "", nil, errors.Join(err, lab.Close())
+	}
+	r, err := lab.StartReaper(reap...)
+	if err != nil {
+		return "", nil, errors.Join(err, lab.Close())
+	}
+	leave = func() error { return errors.Join(lab.Close(), r.Sweep()) }
 	ns, err := lab.AddNamespace("vms")
 	if err != nil {
 		return "", nil, errors.Join(err, leave())

@@ -51,8 +51,12 @@ func beside(name string) string {
 }
 
 func (a *app) tcp(ctx context.Context, o tcpFlags) error {
+	reap, err := reaper(tcp.Prefix)
+	if err != nil {
+		return err
+	}
 	result, err := tcp.Run(ctx, tcp.Spec{
-		Sluiced: o.sluiced, Rounds: o.rounds, Duration: o.duration, KeepLogs: o.keepLogs,
+		Reaper: reap, Sluiced: o.sluiced, Rounds: o.rounds, Duration: o.duration, KeepLogs: o.keepLogs,
 		Progress: func(s tcp.Sample) {
 			fmt.Fprintf(a.err, "round %d  %-14s %.2f Gbit/s, %.2f cores\n", s.Round, s.Contender, s.BitsPerSecond/1e9, s.Cores())
 		},
