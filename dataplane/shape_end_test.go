@@ -174,7 +174,7 @@ func TestInboundLimitDrainsBeforeItGoes(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- r.sw.Publish(&snap) }()
 	for len(ended) == 0 {
-		r.net.AdvanceTSC(time.Millisecond) // 32 packets
+		r.net.AdvanceTSC(100 * time.Microsecond) // three packets
 		time.Sleep(time.Millisecond)
 	}
 	require.NoError(t, <-ended)
