@@ -253,12 +253,14 @@ func (d *devices) notes() (notes []string) {
 // trials warms the device under test up, then measures once, or searches.
 func (a *app) trials(ctx context.Context, g *generator.Generator, doc *generator.Document, pps float64, o runFlags) error {
 	warm := generator.Trial{PPS: pps, Length: o.warmup, Settle: o.settle}
+	neighbours := machine.WatchCore(o.core)
 	var before generator.Result
 	if o.warmup > 0 {
 		var err error
 		if before, err = g.Run(ctx, warm, nil); err != nil {
 			return fmt.Errorf("warm-up: %w", err)
 		}
+		a.warn(doc, sharedCore(o.core, neighbours())...)
 	}
 	if o.search {
 		return a.find(ctx, g, doc, pps, before.OfferedPPS, o)
@@ -266,7 +268,19 @@ func (a *app) trials(ctx context.Context, g *generator.Generator, doc *generator
 	trial := generator.Trial{PPS: pps, Length: doc.Profile.Duration, Settle: o.settle, Every: time.Second}
 	result, err := g.Run(ctx, trial, func(p generator.Progress) { fmt.Fprintln(a.err, p.Line(g.Receives())) })
 	doc.Result = &result
+	if o.warmup == 0 {
+		a.warn(doc, sharedCore(o.core, neighbours())...)
+	}
 	return err
+}
+
+// sharedCore warns of threads that the generator takes turns with, which makes both slow and every latency long.
+func sharedCore(core int, neighbours []machine.Neighbour) (warnings []string) {
+	for _, n := range neighbours {
+		warnings = append(warnings, fmt.Sprintf("core %d is not the generator's alone: thread %s of %s (process %d) is pinned to it and ran %.0f %% of the time: choose another with --core",
+			core, n.Thread, n.Command, n.Process, 100*n.Share))
+	}
+	return warnings
 }
 
 // leastShare of the highest load is where a search gives up.
