@@ -214,6 +214,15 @@ packet:
 	JMP packet
 	ROW_END
 
+// APPLY_DELTA is packet.ApplyDelta of the checksum in BX and the delta in AX, whose lower half counts (RFC 1624).
+#define APPLY_DELTA \
+	XORL $0xffff, BX \
+	ADDL AX, BX \
+	MOVL BX, DX \
+	SHRL $16, DX \
+	ADDL DX, BX \
+	XORL $0xffff, BX
+
 // func rewriteAsm(r *row)
 TEXT ·rewriteAsm(SB), NOSPLIT, $0-8
 	ROW_BEGIN
@@ -232,22 +241,12 @@ packet:
 	MOVQ X1, 26(R14)
 	ROLW $8, AX                       // a one's complement sum is the same in any byte order (RFC 1071)
 	MOVWLZX 24(R14), BX               // checksum of the IP header
-	XORL $0xffff, BX
-	ADDL AX, BX
-	MOVL BX, DX
-	SHRL $16, DX
-	ADDL DX, BX
-	NOTL BX
+	APPLY_DELTA
 	MOVW BX, 24(R14)
 	CMPB 23(R14), $6
 	JNE  udp
 	MOVWLZX 50(R14), BX
-	XORL $0xffff, BX
-	ADDL AX, BX
-	MOVL BX, DX
-	SHRL $16, DX
-	ADDL DX, BX
-	NOTL BX
+	APPLY_DELTA
 	MOVW BX, 50(R14)
 	JMP  packet
 
@@ -255,12 +254,7 @@ udp:
 	MOVWLZX 40(R14), BX
 	TESTL BX, BX
 	JEQ  packet                       // without a checksum (RFC 768)
-	XORL $0xffff, BX
-	ADDL AX, BX
-	MOVL BX, DX
-	SHRL $16, DX
-	ADDL DX, BX
-	XORL $0xffff, BX
+	APPLY_DELTA
 	MOVL $0xffff, DX
 	ANDL DX, BX
 	CMOVLEQ DX, BX                    // one of 0 shows as 0xffff
