@@ -19,6 +19,21 @@ func parseDevargs(s string) devargs {
 
 func (d devargs) String() string { return strings.Join(append([]string{d.name}, d.args...), ",") }
 
+// CheckDevargs refuses what no uplink can be opened with, as far as its text tells. Whether the device is there, and its
+// driver, only opening it says.
+func CheckDevargs(s string) error {
+	d := parseDevargs(s)
+	switch {
+	case strings.Contains(d.name, ":"):
+		return checkAddress(d.name)
+	case !strings.HasPrefix(d.name, "net_") && !strings.HasPrefix(d.name, "eth_"):
+		return fmt.Errorf("device %q: %w: want a PCI address, or a driver with its arguments as in net_af_packet0,iface=eth1", s, ErrInvalid)
+	case d.onKernel() && d.get("iface") == "":
+		return fmt.Errorf("device %s: %w: it lacks iface=INTERFACE", d, ErrInvalid)
+	}
+	return nil
+}
+
 // get returns the value of a key; "" if it is not there.
 func (d devargs) get(key string) string {
 	for _, a := range d.args {

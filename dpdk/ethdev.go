@@ -6,6 +6,7 @@ package dpdk
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,6 +20,7 @@ import (
 // UplinkOptions of OpenUplink.
 type UplinkOptions struct {
 	Name        string // the user's name for it, for messages
+	What        string // what messages call it; "" is "uplink NAME"
 	Devargs     string // a PCI address, or a virtual device: "net_af_packet0,iface=eth1"
 	RxQueues    int    // wanted; the device may have fewer. 0 is 1
 	TxQueues    int    // likewise
@@ -44,7 +46,7 @@ var control sync.Mutex
 
 // OpenUplink plugs the device in, configures it and starts it.
 func OpenUplink(o UplinkOptions) (*Device, error) {
-	what := "uplink " + o.Name
+	what := cmp.Or(o.What, "uplink "+o.Name)
 	if err := running(what); err != nil {
 		return nil, err
 	}
@@ -98,10 +100,10 @@ func prepare(args *devargs, o *UplinkOptions) (*kernelInterface, error) {
 	if !args.onKernel() {
 		return nil, nil
 	}
-	name := args.get("iface")
-	if name == "" {
-		return nil, fmt.Errorf("device %s: %w: it lacks iface=INTERFACE", args, ErrInvalid)
+	if err := CheckDevargs(args.String()); err != nil {
+		return nil, err
 	}
+	name := args.get("iface")
 	if interfaceInUse(name) {
 		return nil, fmt.Errorf("interface %s: %w by another uplink: name another interface", name, ErrBusy)
 	}

@@ -161,7 +161,7 @@ func (p Progress) Line(receives bool) string {
 
 // TrialLine says one trial of a search in one line.
 func TrialLine(o search.Outcome) string {
-	line := fmt.Sprintf("offered %s  lost %s  latency p50 %s  p99 %s", rateText(o.Offered), percentText(o.LossRatio()), timeText(o.P50Ns), timeText(o.P99Ns))
+	line := fmt.Sprintf("load %s  offered %s  lost %s  latency p50 %s  p99 %s", rateText(o.Load), rateText(o.Offered), percentText(o.LossRatio()), timeText(o.P50Ns), timeText(o.P99Ns))
 	if o.Stalled > 0 {
 		line += "  stalled " + percentText(o.Stalled)
 	}

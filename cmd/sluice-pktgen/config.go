@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicenet/sluice/dpdk"
 	"github.com/sluicenet/sluice/policy"
 )
 
@@ -16,6 +18,9 @@ func (a *app) configCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		Long: "Write a host's configuration for sluiced: the uplink, a tap for each VM of the profile, rules, and records of the VMs on the\nother host, which sluice-pktgen run plays.",
 		RunE: func(*cobra.Command, []string) error {
+			if err := dpdk.CheckDevargs(uplink); err != nil {
+				return fmt.Errorf("--uplink: %w", err)
+			}
 			plan, err := loadPlan(name, flows)
 			if err != nil {
 				return err

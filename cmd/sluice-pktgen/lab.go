@@ -40,6 +40,7 @@ func (p portFlag) name() string {
 // assignment is which device stands for which ports, in the order in which they were named.
 type assignment struct {
 	devargs []string
+	flags   []string           // that named them first, as they were given
 	devices []generator.Device // without handles
 }
 
@@ -69,9 +70,12 @@ func (a *assignment) spread(flag string, texts, ports []string, list func(*gener
 	var rest *portFlag
 	for _, text := range texts {
 		p := parsePort(text)
+		bad := dpdk.CheckDevargs(p.devargs)
 		switch {
 		case p.devargs == "":
 			return fmt.Errorf("%s %q names no device: write a PCI address, or a driver with its arguments as in net_af_packet0,iface=eth1", flag, text)
+		case bad != nil:
+			return fmt.Errorf("%s %s: %w", flag, text, bad)
 		case p.port == "" && rest != nil:
 			return fmt.Errorf("%s %s: %s stands for all ports already: say which of %s each is for, as in %s %s=DEVICE",
 				flag, text, rest.name(), strings.Join(ports, ", "), flag, ports[0])
@@ -82,25 +86,25 @@ func (a *assignment) spread(flag string, texts, ports []string, list func(*gener
 			return fmt.Errorf("%s %s: the profile has no port %q for it, or it is given twice: it has %s", flag, text, p.port, strings.Join(ports, ", "))
 		}
 		left = slices.DeleteFunc(left, func(s string) bool { return s == p.port })
-		d := a.device(p)
+		d := a.device(p, flag+" "+text)
 		ports := list(d)
 		*ports = append(*ports, p.port)
 	}
 	if rest != nil {
-		d := a.device(*rest)
+		d := a.device(*rest, flag+" "+rest.devargs)
 		ports := list(d)
 		*ports = append(*ports, left...)
 	}
 	return nil
 }
 
-func (a *assignment) device(p portFlag) *generator.Device {
+func (a *assignment) device(p portFlag, flag string) *generator.Device {
 	for i := range a.devices {
 		if a.devices[i].Name == p.name() {
 			return &a.devices[i]
 		}
 	}
-	a.devargs = append(a.devargs, p.devargs)
+	a.devargs, a.flags = append(a.devargs, p.devargs), append(a.flags, flag)
 	a.devices = append(a.devices, generator.Device{Name: p.name()})
 	return &a.devices[len(a.devices)-1]
 }
@@ -146,7 +150,7 @@ func openLab(plan *traffic.Plan, a *assignment, o runFlags) (d *devices, err err
 			if listens(a.devargs[i]) != servers {
 				continue
 			}
-			if err := d.openPort(plan, &a.devices[i], a.devargs[i]); err != nil {
+			if err := d.openPort(plan, &a.devices[i], a.devargs[i], a.flags[i]); err != nil {
 				return d, err
 			}
 		}
@@ -166,7 +170,7 @@ func listens(devargs string) bool {
 // standardMTU is what every device carries without being asked.
 const standardMTU = 1500
 
-func (d *devices) openPort(plan *traffic.Plan, to *generator.Device, devargs string) error {
+func (d *devices) openPort(plan *traffic.Plan, to *generator.Device, devargs, flag string) error {
 	need := 0
 	if len(to.Sources) > 0 {
 		need = plan.Profile.Received(plan.Profile.MaxBytes()) - packet.EthernetLen
@@ -174,7 +178,7 @@ func (d *devices) openPort(plan *traffic.Plan, to *generator.Device, devargs str
 	if to.Receive {
 		need = max(need, plan.Profile.Sent(plan.Profile.MaxBytes())-packet.EthernetLen)
 	}
-	options := dpdk.UplinkOptions{Name: to.Name, Devargs: devargs, Promiscuous: true, Pool: d.pool}
+	options := dpdk.UplinkOptions{Name: to.Name, What: flag, Devargs: devargs, Promiscuous: true, Pool: d.pool}
 	iface := interfaceOf(devargs)
 	if iface == "" && need > standardMTU {
 		options.MTU = need

@@ -46,6 +46,8 @@ func TestRunRefusesBadInput(t *testing.T) {
 		"port twice":       {"--profile nvgre-encap --tx t1-vm1=net_null0 --tx t1-vm1=net_null1", exitFailed, "given twice"},
 		"two for the rest": {"--profile nvgre-encap --tx net_null0 --tx net_null1", exitFailed, "net_null0 stands for all ports already"},
 		"empty device":     {"--profile nvgre-encap --tx t1-vm1=", exitFailed, "names no device"},
+		"odd device":       {"--profile nvgre-encap --tx bogus", exitFailed, `--tx bogus: device "bogus": not valid: want a PCI address, or a driver`},
+		"odd address":      {"--profile nvgre-encap --tx t1-vm1=3:0.0", exitFailed, `--tx t1-vm1=3:0.0: PCI device "3:0.0": not valid`},
 		"search blindly":   {"--profile nvgre-encap --tx net_null0 --search", exitFailed, "a search needs a device to receive by"},
 		"odd loss":         {"--profile nvgre-encap --tx net_null0 --rx net_null0 --search --loss 100", exitFailed, "loss of 100 %"},
 		"odd resolution":   {"--profile nvgre-encap --tx net_null0 --rx net_null0 --search --resolution 0", exitFailed, "resolution 0"},
@@ -89,9 +91,17 @@ func TestConfig(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	code, _, err := here("config", "--profile", "fast", "--uplink", "x")
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, err, "there are acl-10k")
+	for args, want := range map[string]string{
+		"--profile fast --uplink net_null0":             "there are acl-10k",
+		"--profile nvgre-encap --uplink bogus":          `--uplink: device "bogus": not valid: want a PCI address, or a driver`,
+		"--profile nvgre-encap --uplink net_af_packet0": "--uplink: device net_af_packet0: not valid: it lacks iface=INTERFACE",
+		"--profile nvgre-encap --uplink 03:00.0":        `--uplink: PCI device "03:00.0": not valid: want an address as in 0000:03:00.0`,
+	} {
+		code, out, err := here(append([]string{"config"}, strings.Fields(args)...)...)
+		require.Equal(t, exitFailed, code)
+		require.Empty(t, out)
+		require.Contains(t, err, want)
+	}
 }
 
 // remains are leftovers of this program; peers of others may be starting and ending meanwhile.
@@ -195,7 +205,7 @@ func TestRunTellsWhatIsMissing(t *testing.T) {
 		"no peer":      {"--profile nvgre-encap --wait 50ms --tx net_memif0,role=server,socket-abstract=no,socket=" + filepath.Join(t.TempDir(), "m"), "device net_memif0: its link is down after 50ms"},
 		"no server":    {"--profile nvgre-encap --tx net_memif0,role=client,socket-abstract=no,socket=" + filepath.Join(t.TempDir(), "m"), "start the other end first"},
 		"no NIC":       {"--profile nvgre-encap --tx 0000:fe:1f.7", "0000:fe:1f.7"},
-		"no driver":    {"--profile nvgre-encap --tx net_nonsense0", "net_nonsense0"},
+		"no driver":    {"--profile nvgre-encap --tx net_nonsense0", "--tx net_nonsense0: open device net_nonsense0"},
 		"small MTU":    {"--profile nvgre-imix --tx net_null0,no-rx=1 --rx net_af_packet0,iface=far", "`ip link set far mtu 1542`"},
 	} {
 		t.Run(name, func(t *testing.T) {
