@@ -62,6 +62,7 @@ type WorkerLoad struct {
 // QueueLoad is one receive queue, of an uplink or of a vport.
 type QueueLoad struct {
 	QueueKey
+	Name          string  // for reasons; empty: its numbers
 	Worker        int     // that polls it, or NoWorker
 	Node          int     // NUMA node of its device; negative: unknown
 	Busy          float64 // share of its worker's time that its packets took
@@ -85,6 +86,7 @@ type Uplink struct {
 // VportLoad is what an uplink brought for one vport, in its own queue or in a shared one.
 type VportLoad struct {
 	Vport         uint32 // index of the vport's port
+	Name          string // for reasons; empty: its number
 	Uplink        uint32 // port of the uplink
 	Busy          float64
 	PacketsPerSec float64
@@ -104,6 +106,31 @@ const (
 	Refused                 // nothing is done, though something is wrong: Reason says what, and why nothing helps
 )
 
+// Cause is why something is decided, in one word.
+type Cause uint8
+
+// Causes of decisions.
+const (
+	Unpolled   Cause = iota // nobody polled the queue
+	WorkerGone              // who polled it, or had a part of it, is gone
+	Overload                // a worker is above the upper threshold
+	Imbalance               // workers in use are not equally busy
+	Remote                  // the queue's device is on another NUMA node than its worker
+	Coalesce                // fewer workers are enough
+	Busy                    // a vport is worth a queue of its own
+	ByMode                  // the uplink's mode says so
+	Saturation              // a single queue is too much for its worker
+	Enough                  // one worker is enough for a divided queue
+)
+
+var causes = [...]string{"unpolled", "worker-gone", "overload", "imbalance", "remote-node", "coalesce", "busy-vport", "mode", "saturation", "one-is-enough"}
+
+func (c Cause) String() string { return causes[c] }
+
+var kinds = [...]string{"move", "unsteer", "steer", "hand-over-off", "hand-over-on", "refused"}
+
+func (k Kind) String() string { return kinds[k] }
+
 // Decision is one thing to do, and why.
 type Decision struct {
 	Kind     Kind
@@ -113,5 +140,6 @@ type Decision struct {
 	Workers  []int   // of HandOverOn
 	Keep     float64 // of HandOverOn: the share of packets that the first worker keeps, 0 to 1
 	Gain     float64 // by how much the busiest worker concerned is expected to be relieved, as share of a worker
-	Reason   string  // one line for people, with numbers
+	Cause    Cause
+	Reason   string // one line for people, with numbers
 }

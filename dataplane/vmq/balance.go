@@ -1,0 +1,295 @@
+package vmq
+
+import (
+	"cmp"
+	"slices"
+)
+
+// candidate is a move that could be made.
+type candidate struct {
+	q    *queue
+	to   *worker
+	most float64 // load of the busier of both workers afterwards
+}
+
+// nearest are the least loaded workers of every node that may be chosen: no other can be a better target.
+func (p *plan) nearest(choose func(*worker) bool) (some []*worker) {
+	for _, w := range p.workers {
+		if !w.usable() || !choose(w) {
+			continue
+		}
+		i := slices.IndexFunc(some, func(o *worker) bool { return o.Node == w.Node })
+		switch {
+		case i < 0:
+			some = append(some, w)
+		case w.load < some[i].load:
+			some[i] = w
+		}
+	}
+	return some
+}
+
+// best finds the move away from a worker that leaves the busier of both workers with least, if it relieves it by at least
+// the gain that is asked, and fills the target to no more than limit.
+func (p *plan) best(from *worker, limit float64, choose func(*worker) bool) (c candidate, ok bool) {
+	targets := p.nearest(func(w *worker) bool { return w != from && choose(w) })
+	for _, q := range from.queues {
+		if !p.movable(q) {
+			continue
+		}
+		left := from.load - p.cost(q, from)
+		for _, to := range targets {
+			filled := to.load + p.cost(q, to)
+			most := max(left, filled)
+			if filled <= limit && from.load-most >= p.b.limits.MinGain && (!ok || most < c.most) {
+				c, ok = candidate{q, to, most}, true
+			}
+		}
+	}
+	return c, ok
+}
+
+// full is how far a worker in use is filled before another is taken into use.
+func (p *plan) full() float64 { return (p.b.limits.Upper + p.b.limits.Lower) / 2 }
+
+// apart reports whether workers are left without queues where few are enough.
+func (p *plan) apart() bool { return p.b.limits.Lower > 0 }
+
+// evacuate gives queues that nobody polls to others, the greatest first, each to where it weighs least.
+func (p *plan) evacuate() {
+	var orphans []*queue
+	for _, q := range p.queues {
+		if q.at == nil {
+			orphans = append(orphans, q)
+		}
+	}
+	slices.SortStableFunc(orphans, func(x, y *queue) int { return cmp.Compare(y.state.load.level, x.state.load.level) })
+	for _, q := range orphans {
+		cause, why := Unpolled, "nobody polls it"
+		if q.from != nil {
+			cause, why = WorkerGone, q.from.name()+", which polled it, is gone"
+		}
+		to := p.lightest(q, p.full(), func(w *worker) bool { return w.inUse() && w.ID != p.b.emptying })
+		if to == nil || !p.apart() {
+			to = p.lightest(q, 1e9, func(*worker) bool { return true })
+		}
+		if to == nil {
+			p.refuse("orphan "+q.name(), Decision{Queue: q.QueueKey, From: q.Worker, To: NoWorker, Cause: cause, Reason: q.name() + ": " + why + ", and no worker runs that could take it"})
+			continue
+		}
+		p.move(q, to, cause, 0, "%s (%s): %s; %s has the most room, and is at %s with it", q.name(), percent(q.state.load.level), why, to.name(), percent(to.load+p.cost(q, to)))
+	}
+}
+
+// lightest is the worker that is least loaded with the queue, and not above limit.
+func (p *plan) lightest(q *queue, limit float64, choose func(*worker) bool) (to *worker) {
+	least := limit
+	for _, w := range p.nearest(choose) {
+		if with := w.load + p.cost(q, w); with <= least && (to == nil || with < least) {
+			to, least = w, with
+		}
+	}
+	return to
+}
+
+// relieve takes queues from workers above the upper threshold: to workers in use while those have room, else to one more.
+func (p *plan) relieve() {
+	stuck := map[*worker]bool{}
+	for p.moves > 0 {
+		var from *worker
+		for _, w := range p.workers {
+			if w.usable() && !stuck[w] && w.load > p.b.limits.Upper && (from == nil || w.load > from.load) {
+				from = w
+			}
+		}
+		if from == nil {
+			return
+		}
+		p.relief = true
+		c, ok := p.best(from, p.full(), func(w *worker) bool { return w.inUse() && w.ID != p.b.emptying })
+		if !ok || !p.apart() {
+			c, ok = p.best(from, 1e9, func(*worker) bool { return true })
+		}
+		if !ok {
+			stuck[from] = true
+			p.complain(from)
+			continue
+		}
+		p.moves--
+		if c.to.ID == p.b.emptying {
+			p.b.emptying = NoWorker
+		}
+		p.move(c.q, c.to, Overload, from.load-c.most, "%s is at %s, above %s: %s (%s) goes to %s, which is at %s; then they are at %s and %s", from.name(), demanded(from), percent(p.b.limits.Upper),
+			c.q.name(), percent(p.cost(c.q, from)), c.to.name(), percent(c.to.load), percent(from.load-p.cost(c.q, from)), percent(c.to.load+p.cost(c.q, c.to)))
+	}
+}
+
+// demanded says how loaded a worker is; above its whole time it is an estimate.
+func demanded(w *worker) string {
+	if w.Busy >= saturated && w.load > 1 {
+		return percent(w.Busy) + " (asked for more, about " + percent(w.load) + ")"
+	}
+	return percent(w.load)
+}
+
+// complain tells why a worker above the threshold keeps what it has. That its queues came lately is no news.
+func (p *plan) complain(from *worker) {
+	var greatest *queue
+	for _, q := range from.queues {
+		if !q.fixed && !p.movable(q) {
+			return
+		}
+		if greatest == nil || p.cost(q, from) > p.cost(greatest, from) {
+			greatest = q
+		}
+	}
+	least := p.nearest(func(w *worker) bool { return w != from })
+	d := Decision{From: from.ID, To: NoWorker, Cause: Overload}
+	why := "it has no queue that could leave it"
+	if greatest != nil {
+		d.Queue = greatest.QueueKey
+		switch {
+		case greatest.fixed:
+			why = greatest.name() + " (" + percent(p.cost(greatest, from)) + ") is pinned to it, set to static, or divided already"
+		case len(least) == 0:
+			why = "there is no other worker"
+		default:
+			slices.SortStableFunc(least, func(x, y *worker) int { return cmp.Compare(x.load, y.load) })
+			why = "no move would relieve it by " + percent(p.b.limits.MinGain) + ": " + greatest.name() + " alone takes " + percent(p.cost(greatest, from)) + ", and the least loaded other, " +
+				least[0].name() + ", is at " + percent(least[0].load)
+		}
+	}
+	d.Reason = from.name() + " is at " + demanded(from) + ", above " + percent(p.b.limits.Upper) + ", and keeps its queues: " + why
+	p.refuse("upper "+from.name(), d)
+}
+
+// even makes the workers in use equally busy, the busiest first, where a move gains enough.
+func (p *plan) even() {
+	among := func(w *worker) bool { return !p.apart() || (w.inUse() && w.ID != p.b.emptying) }
+	for p.moves > 0 {
+		order := slices.Clone(p.workers)
+		slices.SortStableFunc(order, func(x, y *worker) int { return cmp.Compare(y.load, x.load) })
+		done := false
+		for _, from := range order {
+			if !from.usable() {
+				continue
+			}
+			c, ok := p.best(from, p.b.limits.Upper, among)
+			if !ok {
+				continue
+			}
+			p.moves--
+			p.move(c.q, c.to, Imbalance, from.load-c.most, "%s is at %s and %s at %s: with %s (%s) moved they are at %s and %s", from.name(), percent(from.load), c.to.name(), percent(c.to.load),
+				c.q.name(), percent(p.cost(c.q, from)), percent(from.load-p.cost(c.q, from)), percent(c.to.load+p.cost(c.q, c.to)))
+			done = true
+			break
+		}
+		if !done {
+			return
+		}
+	}
+}
+
+// bringHome takes queues back to workers of their device's node, where their packets cost less.
+func (p *plan) bringHome() {
+	for _, q := range p.queues {
+		if p.moves == 0 {
+			return
+		}
+		if q.at == nil || !q.at.usable() || !p.movable(q) || !remote(q, q.at) {
+			continue
+		}
+		saved := p.cost(q, q.at) - q.state.load.level
+		if saved < p.b.limits.MinGain {
+			continue
+		}
+		from := q.at
+		to := p.lightest(q, min(from.load, p.full()), func(w *worker) bool {
+			return w.Node == q.Node && w.ID != p.b.emptying && (!p.apart() || w.inUse())
+		})
+		if to == nil {
+			continue
+		}
+		p.moves--
+		p.move(q, to, Remote, saved, "%s takes %s of %s, which is on NUMA node %d: %s on its own node %d does it for %s, and is at %s then", q.name(), percent(p.cost(q, from)), from.name(),
+			from.Node, to.name(), to.Node, percent(q.state.load.level), percent(to.load+q.state.load.level))
+	}
+}
+
+// coalesce empties the least loaded worker, if the others stay below the lower threshold with what it does, and have been
+// able to for a while.
+func (p *plan) coalesce() {
+	b := p.b
+	x := p.emptiest()
+	var to map[*queue]*worker
+	if x != nil && !p.relief {
+		to = p.fits(x)
+	}
+	if to == nil {
+		b.emptying, b.restless = NoWorker, b.now
+		return
+	}
+	if b.now-b.restless < b.limits.Calm {
+		return
+	}
+	b.emptying = x.ID
+	for _, q := range slices.Clone(x.queues) {
+		w := to[q]
+		if p.moves == 0 || !p.movable(q) {
+			continue
+		}
+		p.moves--
+		p.move(q, w, Coalesce, 0, "%s is at %s, and the others can do its work below %s: %s (%s) goes to %s, which is at %s then; %s is to rest", x.name(), percent(x.load), percent(b.limits.Lower),
+			q.name(), percent(q.state.load.level), w.name(), percent(w.load+p.cost(q, w)), x.name())
+	}
+}
+
+// emptiest is the least loaded worker in use that could be emptied, while there are others; one whose emptying has begun
+// comes first.
+func (p *plan) emptiest() (x *worker) {
+	used := 0
+	for _, w := range p.workers {
+		if !w.usable() || !w.inUse() {
+			continue
+		}
+		used++
+		if w.state.rest.level > idle || len(w.queues) == 0 || slices.ContainsFunc(w.queues, func(q *queue) bool { return q.fixed }) {
+			continue
+		}
+		if x == nil || w.ID == p.b.emptying || (x.ID != p.b.emptying && w.load < x.load) {
+			x = w
+		}
+	}
+	if !p.apart() || used < 2 {
+		return nil
+	}
+	return x
+}
+
+// fits says where the queues of a worker would go so that nobody passes the lower threshold; nil: they do not fit.
+func (p *plan) fits(x *worker) map[*queue]*worker {
+	order := slices.Clone(x.queues)
+	slices.SortStableFunc(order, func(a, b *queue) int { return cmp.Compare(b.state.load.level, a.state.load.level) })
+	loads := map[*worker]float64{}
+	for _, w := range p.workers {
+		loads[w] = w.load
+	}
+	to := map[*queue]*worker{}
+	for _, q := range order {
+		var best *worker
+		for _, w := range p.workers {
+			if w == x || !w.usable() || !w.inUse() {
+				continue
+			}
+			if with := loads[w] + p.cost(q, w); with <= p.b.limits.Lower && (best == nil || with < loads[best]+p.cost(q, best)) {
+				best = w
+			}
+		}
+		if best == nil {
+			return nil
+		}
+		loads[best] += p.cost(q, best)
+		to[q] = best
+	}
+	return to
+}
