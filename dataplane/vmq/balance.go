@@ -3,6 +3,7 @@ package vmq
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // candidate is a move that could be made.
@@ -31,10 +32,10 @@ func (p *plan) nearest(choose func(*worker) bool) (some []*worker) {
 
 // best finds the move away from a worker that leaves the busier of both workers with least, if it relieves it by at least
 // the gain that is asked, and fills the target to no more than limit.
-func (p *plan) best(from *worker, limit float64, choose func(*worker) bool) (c candidate, ok bool) {
-	targets := p.nearest(func(w *worker) bool { return w != from && choose(w) })
+func (p *plan) best(from *worker, limit float64, stay time.Duration, choose func(*worker) bool) (c candidate, ok bool) {
+	targets := p.nearest(func(w *worker) bool { return w != from && w.Busy < saturated && choose(w) }) // a busy one would only lose packets in its stead
 	for _, q := range from.queues {
-		if !p.movable(q) {
+		if !p.movable(q, stay) {
 			continue
 		}
 		left := from.load - p.cost(q, from)
@@ -106,9 +107,9 @@ func (p *plan) relieve() {
 			return
 		}
 		p.relief = true
-		c, ok := p.best(from, p.full(), func(w *worker) bool { return w.inUse() && w.ID != p.b.emptying })
+		c, ok := p.best(from, p.full(), p.b.wait(), func(w *worker) bool { return w.inUse() && w.ID != p.b.emptying })
 		if !ok || !p.apart() {
-			c, ok = p.best(from, 1e9, func(*worker) bool { return true })
+			c, ok = p.best(from, 1e9, p.b.wait(), func(*worker) bool { return true })
 		}
 		if !ok {
 			stuck[from] = true
@@ -136,7 +137,7 @@ func demanded(w *worker) string {
 func (p *plan) complain(from *worker) {
 	var greatest *queue
 	for _, q := range from.queues {
-		if !q.fixed && !p.movable(q) {
+		if !q.fixed && !p.movable(q, p.b.wait()) {
 			return
 		}
 		if greatest == nil || p.cost(q, from) > p.cost(greatest, from) {
@@ -174,7 +175,7 @@ func (p *plan) even() {
 			if !from.usable() {
 				continue
 			}
-			c, ok := p.best(from, p.b.limits.Upper, among)
+			c, ok := p.best(from, p.b.limits.Upper, p.b.limits.Residence, among)
 			if !ok {
 				continue
 			}
@@ -188,108 +189,4 @@ func (p *plan) even() {
 			return
 		}
 	}
-}
-
-// bringHome takes queues back to workers of their device's node, where their packets cost less.
-func (p *plan) bringHome() {
-	for _, q := range p.queues {
-		if p.moves == 0 {
-			return
-		}
-		if q.at == nil || !q.at.usable() || !p.movable(q) || !remote(q, q.at) {
-			continue
-		}
-		saved := p.cost(q, q.at) - q.state.load.level
-		if saved < p.b.limits.MinGain {
-			continue
-		}
-		from := q.at
-		to := p.lightest(q, min(from.load, p.full()), func(w *worker) bool {
-			return w.Node == q.Node && w.ID != p.b.emptying && (!p.apart() || w.inUse())
-		})
-		if to == nil {
-			continue
-		}
-		p.moves--
-		p.move(q, to, Remote, saved, "%s takes %s of %s, which is on NUMA node %d: %s on its own node %d does it for %s, and is at %s then", q.name(), percent(p.cost(q, from)), from.name(),
-			from.Node, to.name(), to.Node, percent(q.state.load.level), percent(to.load+q.state.load.level))
-	}
-}
-
-// coalesce empties the least loaded worker, if the others stay below the lower threshold with what it does, and have been
-// able to for a while.
-func (p *plan) coalesce() {
-	b := p.b
-	x := p.emptiest()
-	var to map[*queue]*worker
-	if x != nil && !p.relief {
-		to = p.fits(x)
-	}
-	if to == nil {
-		b.emptying, b.restless = NoWorker, b.now
-		return
-	}
-	if b.now-b.restless < b.limits.Calm {
-		return
-	}
-	b.emptying = x.ID
-	for _, q := range slices.Clone(x.queues) {
-		w := to[q]
-		if p.moves == 0 || !p.movable(q) {
-			continue
-		}
-		p.moves--
-		p.move(q, w, Coalesce, 0, "%s is at %s, and the others can do its work below %s: %s (%s) goes to %s, which is at %s then; %s is to rest", x.name(), percent(x.load), percent(b.limits.Lower),
-			q.name(), percent(q.state.load.level), w.name(), percent(w.load+p.cost(q, w)), x.name())
-	}
-}
-
-// emptiest is the least loaded worker in use that could be emptied, while there are others; one whose emptying has begun
-// comes first.
-func (p *plan) emptiest() (x *worker) {
-	used := 0
-	for _, w := range p.workers {
-		if !w.usable() || !w.inUse() {
-			continue
-		}
-		used++
-		if w.state.rest.level > idle || len(w.queues) == 0 || slices.ContainsFunc(w.queues, func(q *queue) bool { return q.fixed }) {
-			continue
-		}
-		if x == nil || w.ID == p.b.emptying || (x.ID != p.b.emptying && w.load < x.load) {
-			x = w
-		}
-	}
-	if !p.apart() || used < 2 {
-		return nil
-	}
-	return x
-}
-
-// fits says where the queues of a worker would go so that nobody passes the lower threshold; nil: they do not fit.
-func (p *plan) fits(x *worker) map[*queue]*worker {
-	order := slices.Clone(x.queues)
-	slices.SortStableFunc(order, func(a, b *queue) int { return cmp.Compare(b.state.load.level, a.state.load.level) })
-	loads := map[*worker]float64{}
-	for _, w := range p.workers {
-		loads[w] = w.load
-	}
-	to := map[*queue]*worker{}
-	for _, q := range order {
-		var best *worker
-		for _, w := range p.workers {
-			if w == x || !w.usable() || !w.inUse() {
-				continue
-			}
-			if with := loads[w] + p.cost(q, w); with <= p.b.limits.Lower && (best == nil || with < loads[best]+p.cost(q, best)) {
-				best = w
-			}
-		}
-		if best == nil {
-			return nil
-		}
-		loads[best] += p.cost(q, best)
-		to[q] = best
-	}
-	return to
 }

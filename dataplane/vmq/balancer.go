@@ -14,8 +14,9 @@ const (
 	// little, and a second look follows; too much, and a worker more is used for a while.
 	hiddenFactor = 1.5
 	// grace is for how many intervals a decision may be under way before it counts as one that could not be carried out.
-	grace     = 4
-	mostTries = 4 // doublings of the residence of what could not be carried out
+	grace      = 4
+	mostDemand = 4 // of one queue: more than a few workers can never be given to it
+	mostTries  = 4 // doublings of the residence of what could not be carried out
 )
 
 // Balancer decides from samples. It belongs to one goroutine.
@@ -63,10 +64,12 @@ func (p *pending) resting(now, residence time.Duration) bool {
 }
 
 type queueState struct {
-	load   filter // demand, as share of a worker of the queue's own node
-	place  pending
-	shared handState
-	sample time.Duration // that it was last seen in
+	load    filter  // demand, as share of a worker of the queue's own node
+	guessed bool    // it hid behind a saturated worker
+	known   float64 // what it was when it last did not
+	place   pending
+	shared  handState
+	sample  time.Duration // that it was last seen in
 }
 
 type vportState struct {
@@ -125,6 +128,19 @@ func (b *Balancer) Decide(s Sample) []Decision {
 // wait is how long a decision may be under way.
 func (b *Balancer) wait() time.Duration { return grace * b.limits.Interval }
 
+// follow takes in a sample. What was a guess gives way to knowledge at once.
+func (st *queueState) follow(p *plan, q *queue, past time.Duration) {
+	demand, guessed := p.demand(q)
+	if st.guessed && !guessed {
+		st.load.set(demand)
+	} else {
+		st.load.add(demand, past, p.b.limits.Smoothing)
+	}
+	if st.guessed = guessed; !guessed {
+		st.known = st.load.level
+	}
+}
+
 // observe takes the sample's loads into the filters, and forgets what is not in it.
 func (p *plan) observe(past time.Duration) {
 	b := p.b
@@ -135,7 +151,7 @@ func (p *plan) observe(past time.Duration) {
 			handed = 1
 		}
 		q.state.shared.state.see(handed, b.now, b.wait())
-		q.state.load.add(p.demand(q), past, b.limits.Smoothing)
+		q.state.follow(p, q, past)
 		q.state.sample = b.now
 	}
 	for _, w := range p.workers {

@@ -125,7 +125,7 @@ func (p *plan) tooMuch(q *queue) bool {
 		return false
 	}
 	for _, o := range w.queues {
-		if p.cost(o, w) > p.cost(q, w) || (!o.fixed && o != q && !p.movable(o)) {
+		if p.cost(o, w) > p.cost(q, w) || (!o.fixed && o != q && !p.movable(o, p.b.wait())) {
 			return false
 		}
 	}
@@ -137,7 +137,7 @@ func (p *plan) tooMuch(q *queue) bool {
 	if q.fixed {
 		return true
 	}
-	_, better := p.best(w, 1e9, func(*worker) bool { return true })
+	_, better := p.best(w, 1e9, 0, func(*worker) bool { return true })
 	return !better
 }
 

@@ -4,21 +4,23 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // plan is one round: the sample, ordered so that equal samples make equal decisions, with the loads as they will be once
 // what is decided so far is done.
 type plan struct {
-	b       *Balancer
-	workers []*worker
-	queues  []*queue
-	vports  []*vport
-	uplinks []Uplink
-	byID    map[int]*worker
-	moves   int // that are left in this interval
-	changes int // of owners, likewise
-	relief  bool
-	out     []Decision
+	b         *Balancer
+	workers   []*worker
+	queues    []*queue
+	vports    []*vport
+	uplinks   []Uplink
+	byID      map[int]*worker
+	moves     int  // that are left in this interval
+	changes   int  // of owners, likewise
+	relief    bool // a worker is above the upper threshold
+	coalesced bool
+	out       []Decision
 }
 
 type worker struct {
@@ -44,11 +46,13 @@ type vport struct {
 }
 
 // clamp makes a share of what may be a rounding error or no number at all.
-func clamp(v float64) float64 {
+func clamp(v float64) float64 { return clampTo(v, 1) }
+
+func clampTo(v, most float64) float64 {
 	if !(v > 0) {
 		return 0
 	}
-	return min(v, 1)
+	return min(v, most)
 }
 
 func newPlan(b *Balancer, s Sample) *plan {
@@ -76,13 +80,15 @@ func newPlan(b *Balancer, s Sample) *plan {
 			b.queues[l.QueueKey] = q.state
 		}
 		q.Busy = clamp(q.Busy)
+		p.queues = append(p.queues, q)
+	}
+	slices.SortFunc(p.queues, func(x, y *queue) int { return x.compare(y.QueueKey) })
+	for _, q := range p.queues { // in this order, so that equal samples make equal sums
 		if q.from != nil {
 			q.from.unexplained = max(q.from.unexplained-q.Busy, 0)
 			q.from.served = max(q.from.served, q.Busy)
 		}
-		p.queues = append(p.queues, q)
 	}
-	slices.SortFunc(p.queues, func(x, y *queue) int { return x.compare(y.QueueKey) })
 	for _, l := range s.Vports {
 		key := vportKey{l.Uplink, l.Vport}
 		v := &vport{VportLoad: l, state: b.vports[key]}
@@ -105,20 +111,25 @@ func (k QueueKey) compare(o QueueKey) int {
 // demand is what a queue would take of a worker of its own node, as far as the sample tells. A worker that is never idle
 // hides demand: what it fetched is what it had time for. Queues are served in turn, so whatever was cut short got as much
 // as any other, and the small ones got all they wanted.
-func (p *plan) demand(q *queue) float64 {
-	served := q.Busy
-	if q.from != nil && q.from.Busy >= saturated {
-		switch {
-		case q.LostPerSec > 0 && q.PacketsPerSec > 0:
-			served *= 1 + q.LostPerSec/q.PacketsPerSec
-		case q.Full > 0.5, q.Full == 0 && q.Busy > 0.7*q.from.served:
-			served *= hiddenFactor
-		}
+func (p *plan) demand(q *queue) (share float64, guessed bool) {
+	share = q.Busy
+	if q.from == nil {
+		return share, false
 	}
-	if q.from != nil && remote(q, q.from) {
-		served /= 1 + p.b.limits.RemoteCost
+	if remote(q, q.from) {
+		share /= 1 + p.b.limits.RemoteCost
 	}
-	return served
+	cut := q.Full > 0.5 || q.LostPerSec > 0 || (q.Full == 0 && q.Busy > 0.7*q.from.served)
+	switch {
+	case q.from.Busy < saturated || !cut:
+		return share, false
+	case q.LostPerSec > 0 && q.PacketsPerSec > 0:
+		return clampTo(share*(1+q.LostPerSec/q.PacketsPerSec), mostDemand), true
+	case share <= q.state.known*1.02:
+		return q.state.known, true // what it asked for where it was not cut short
+	default:
+		return share * hiddenFactor, true
+	}
 }
 
 // place puts queues where they are, or where they are going.
@@ -173,9 +184,10 @@ func (p *plan) move(q *queue, to *worker, cause Cause, gain float64, format stri
 	p.out = append(p.out, Decision{Kind: MoveQueue, Queue: q.QueueKey, From: from, To: to.ID, Gain: gain, Cause: cause, Reason: fmt.Sprintf(format, args...)})
 }
 
-// movable reports whether a queue may leave its worker now.
-func (p *plan) movable(q *queue) bool {
-	return !q.fixed && q.at == q.from && !q.state.place.resting(p.b.now, p.b.limits.Residence)
+// movable reports whether a queue may leave its worker now, to which it came at least as long ago as it is to stay. Who
+// leaves a worker above the upper threshold stays shorter than others, but long enough to show what it really takes.
+func (p *plan) movable(q *queue, stay time.Duration) bool {
+	return !q.fixed && q.at == q.from && !q.state.place.resting(p.b.now, stay)
 }
 
 // usable reports whether a worker may get queues.

@@ -50,6 +50,9 @@ var never = []struct {
 	{"policy", nil, "github.com/google/gopacket", "the switch reads policy: gopacket would reach it by this way"},
 	{"dpdk", nil, "github.com/google/gopacket", "gopacket allocates for every packet: it is for control and tests"},
 	{"packet", nil, "golang.org/x", "packet stands on the standard library alone"},
+	{"dataplane/vmq", nil, "packet", "decisions know loads, not packets: the simulator runs them without a switch"},
+	{"dataplane/vmq", nil, "policy", "decisions know loads, not packets: the simulator runs them without a switch"},
+	{"dataplane/vmq", nil, "github.com", "decisions stand on the standard library alone"},
 }
 
 // unsafeRooms may import unsafe in any file, because they import "C".
