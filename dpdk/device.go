@@ -39,7 +39,7 @@ type port interface {
 	mac() packet.MAC
 	mtu() int
 	link() (up bool, speedMbit uint32)
-	dcb() (classes int, err error)
+	dcb() DCB
 	stats() (Stats, error)
 	rxQueues() int
 	txQueues() int
@@ -153,13 +153,10 @@ func (d *Device) Link() (up bool, speedMbit uint32) {
 	return d.port.link()
 }
 
-// DCB is the number of traffic classes that the device schedules by itself (IEEE 802.1Q); ErrUnsupported where it has none.
-func (d *Device) DCB() (classes int, err error) {
+// DCB says what the device can do of data center bridging, and what of it is in force. Both are settled when it is opened.
+func (d *Device) DCB() DCB {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
-		return 0, fmt.Errorf("DCB of %s: %w: it is closed", d.name, ErrNoDevice)
-	}
 	return d.port.dcb()
 }
 

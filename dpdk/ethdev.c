@@ -45,13 +45,21 @@ int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
 	conf->step = "ask the driver what it can do";
 	if (ret < 0)
 		return ret;
+	if (conf->classes != 0) {
+		conf->step = "get a queue for each class in both directions";
+		if (RTE_MIN(info.max_rx_queues, info.max_tx_queues) < conf->classes)
+			return -ENOTSUP;
+		conf->rx_queues = conf->tx_queues = conf->classes;
+	}
 	conf->rx_queues = RTE_MIN(conf->rx_queues, info.max_rx_queues);
 	conf->tx_queues = RTE_MIN(conf->tx_queues, info.max_tx_queues);
 	conf->max_mtu = info.max_mtu;
 	memset(&eth, 0, sizeof(eth));
 	eth.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	uint64_t hash = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
-	if (conf->rx_queues > 1 && hash != 0) {
+	if (conf->classes != 0) {
+		sluice_dcb_configure(&eth, conf->classes);
+	} else if (conf->rx_queues > 1 && hash != 0) {
 		eth.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		eth.rx_adv_conf.rss_conf.rss_hf = hash;
 	}
@@ -75,15 +83,6 @@ int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
 			ret = 0;
 	}
 	return ret;
-}
-
-int sluice_ethdev_dcb(uint16_t port)
-{
-	struct rte_eth_dcb_info info;
-	memset(&info, 0, sizeof(info));
-	int ret = rte_eth_dev_get_dcb_info(port, &info);
-
-	return ret < 0 ? ret : info.nb_tcs;
 }
 
 int sluice_ethdev_close(uint16_t port)
@@ -155,6 +154,8 @@ struct sluice_txlock *sluice_txlocks_create(unsigned int n)
 		rte_spinlock_init(&locks[i].lock);
 	return locks;
 }
+
+struct sluice_dcb *sluice_dcb_create(void) { return calloc(1, sizeof(struct sluice_dcb)); }
 
 struct sluice_tapq *sluice_tapqs_create(unsigned int n)
 {

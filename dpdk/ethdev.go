@@ -26,6 +26,7 @@ type UplinkOptions struct {
 	TxQueues    int    // likewise
 	MTU         int    // bytes; 0 is the driver's own
 	Promiscuous bool   // receive frames for any address
+	DCB         DCBOptions
 	Pool        *Mempool
 }
 
@@ -39,6 +40,9 @@ type ethdev struct {
 	rx, tx int
 	addr   packet.MAC
 	maxLen int
+
+	bridging DCB
+	dcbTx    *C.struct_sluice_dcb // of a device that runs with classes of its own, else nil
 }
 
 // control keeps DPDK's control calls, which are not safe against each other, and their log lines apart.
@@ -74,6 +78,7 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 	}
 	if err != nil {
 		C.sluice_ethdev_close(id)
+		C.free(unsafe.Pointer(e.dcbTx))
 		return nil, err
 	}
 	if kernel != nil && kernel.note != "" {
@@ -189,8 +194,9 @@ func (e *ethdev) start(o UplinkOptions, what string) (notes []string, err error)
 	if o.Promiscuous {
 		conf.promiscuous = 1
 	}
-	if err := errno(C.sluice_ethdev_start(e.id, &conf)); err != nil {
-		return nil, failure(fmt.Sprintf("%s: %s", what, C.GoString(conf.step)), err, takeLog())
+	queueOf, err := e.startAs(&o, &conf, what)
+	if err != nil {
+		return nil, err
 	}
 	// Drivers on top of the kernel got the MTU there; others without a limit of their own take any frame.
 	err = errno(conf.mtu_ret)
@@ -208,10 +214,10 @@ func (e *ethdev) start(o UplinkOptions, what string) (notes []string, err error)
 	if e.rx == 0 || e.tx == 0 {
 		return nil, fmt.Errorf("%s: %w: the device has %d receive and %d transmit queues, one of each is needed", what, ErrUnsupported, e.rx, e.tx)
 	}
-	if e.rx < o.RxQueues {
+	if e.rx < o.RxQueues && e.bridging.Running == 0 {
 		notes = append(notes, fmt.Sprintf("%s: %d receive queues wanted, the device has %d", what, o.RxQueues, e.rx))
 	}
-	if e.tx < o.TxQueues {
+	if e.tx < o.TxQueues && e.bridging.Running == 0 {
 		notes = append(notes, fmt.Sprintf("%s: %d transmit queues wanted, the device has %d: workers share them", what, o.TxQueues, e.tx))
 	}
 	var addr C.struct_rte_ether_addr
@@ -222,13 +228,46 @@ func (e *ethdev) start(o UplinkOptions, what string) (notes []string, err error)
 	if e.locks = C.sluice_txlocks_create(C.uint(e.tx)); e.locks == nil {
 		return nil, fmt.Errorf("%s: %w", what, ErrNoMemory)
 	}
+	if e.bridging.Running > 0 {
+		if err := e.useClasses(e.bridging.Running, queueOf); err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+	}
 	return notes, nil
+}
+
+// startAs starts the device with classes of its own where these are wanted and it takes them, else without.
+func (e *ethdev) startAs(o *UplinkOptions, conf *C.struct_sluice_ethdev_conf, what string) (queueOf [8]int, err error) {
+	if o.DCB.Classes > 0 {
+		queueOf, err = e.startDCB(o, conf)
+		if err != nil && o.DCB.Required {
+			return queueOf, fmt.Errorf("%s: hardware is required, and refuses: %w", what, err)
+		}
+		if err != nil {
+			e.bridging.Refused = err
+		}
+	}
+	if e.bridging.Running == 0 {
+		if err := errno(C.sluice_ethdev_start(e.id, conf)); err != nil {
+			return queueOf, failure(fmt.Sprintf("%s: %s", what, C.GoString(conf.step)), err, takeLog())
+		}
+	}
+	e.probeDCB()
+	return queueOf, nil
 }
 
 func (e *ethdev) mac() packet.MAC { return e.addr }
 func (e *ethdev) mtu() int        { return e.maxLen }
 func (e *ethdev) rxQueues() int   { return e.rx }
-func (e *ethdev) txQueues() int   { return e.tx }
+func (e *ethdev) dcb() DCB        { return e.bridging }
+
+// txQueues is 1 of a device with classes of its own: which of its queues a frame takes is a matter of the frame's class.
+func (e *ethdev) txQueues() int {
+	if e.dcbTx != nil {
+		return 1
+	}
+	return e.tx
+}
 
 // An uplink's interface is never of our making.
 func (e *ethdev) wasCreated() bool { return false }
@@ -252,19 +291,6 @@ func (e *ethdev) link() (up bool, speedMbit uint32) {
 	return up, uint32(speed)
 }
 
-// dcb asks the driver; what a driver without DCB returns is told as ErrUnsupported.
-func (e *ethdev) dcb() (classes int, err error) {
-	n := C.sluice_ethdev_dcb(e.id)
-	if n >= 0 {
-		return int(n), nil
-	}
-	if err := errno(n); errors.Is(err, syscall.ENOTSUP) {
-		return 0, fmt.Errorf("device %s: its driver has no DCB: %w", e.name, ErrUnsupported)
-	} else {
-		return 0, failure("ask device "+e.name+" for DCB", err, "")
-	}
-}
-
 func (e *ethdev) stats() (Stats, error) {
 	var s C.struct_rte_eth_stats
 	if err := errno(C.rte_eth_stats_get(e.id, &s)); err != nil {
@@ -279,7 +305,7 @@ func (e *ethdev) stats() (Stats, error) {
 	}
 	return Stats{
 		RxPackets: uint64(s.ipackets), RxBytes: uint64(s.ibytes), RxErrors: uint64(s.ierrors), RxMissed: uint64(s.imissed), RxNoMbuf: uint64(s.rx_nombuf),
-		TxPackets: uint64(s.opackets), TxBytes: uint64(s.obytes), TxErrors: uint64(s.oerrors),
+		TxPackets: uint64(s.opackets), TxBytes: uint64(s.obytes), TxErrors: uint64(s.oerrors) + e.dcbDropped(),
 	}, nil
 }
 
@@ -288,6 +314,9 @@ func (e *ethdev) addRx(p *C.struct_sluice_poller, queue uint16, ref uint32) erro
 }
 
 func (e *ethdev) output(queue uint16, shared bool) C.struct_sluice_out {
+	if e.dcbTx != nil {
+		return C.struct_sluice_out{kind: C.SLUICE_OUT_DCB, port: e.id, dcb: e.dcbTx}
+	}
 	out := C.struct_sluice_out{kind: C.SLUICE_OUT_ETHDEV, port: e.id, queue: C.uint16_t(queue)}
 	if shared {
 		out.lock = &unsafe.Slice(e.locks, e.tx)[queue]
@@ -300,6 +329,7 @@ func (e *ethdev) close() error {
 	defer control.Unlock()
 	err := errno(C.sluice_ethdev_close(e.id))
 	C.free(unsafe.Pointer(e.locks))
+	C.free(unsafe.Pointer(e.dcbTx))
 	if log := takeLog(); err != nil {
 		return failure("close device "+e.name, err, log)
 	}

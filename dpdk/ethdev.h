@@ -1,6 +1,7 @@
 #ifndef SLUICE_ETHDEV_H
 #define SLUICE_ETHDEV_H
 
+#include "dcb.h"
 #include "poll.h"
 
 struct sluice_ethdev_conf {
@@ -9,6 +10,7 @@ struct sluice_ethdev_conf {
 	uint16_t tx_queues;
 	uint16_t mtu; /* 0: the driver's */
 	uint16_t promiscuous;
+	uint8_t classes; /* traffic classes of the device's own, each with a queue in both directions; 0: none */
 	/* out */
 	uint16_t max_mtu;
 	int mtu_ret; /* what setting the MTU returned */
@@ -23,8 +25,7 @@ int sluice_ethdev_close(uint16_t port);
 int sluice_ethdev_find(const char *name);
 /* 1 if the link is up; the speed is 0 where it is not known. */
 int sluice_ethdev_link(uint16_t port, uint32_t *speed_mbit);
-/* Traffic classes of DCB that the driver tells of, or a negative errno. */
-int sluice_ethdev_dcb(uint16_t port);
+struct sluice_dcb *sluice_dcb_create(void);
 struct sluice_txlock *sluice_txlocks_create(unsigned int n);
 struct sluice_tapq *sluice_tapqs_create(unsigned int n);
 

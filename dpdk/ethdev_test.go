@@ -76,9 +76,6 @@ func TestUplinkProperties(t *testing.T) {
 	up, speed := d.Link()
 	require.True(t, up)
 	require.EqualValues(t, 10000, speed)
-	classes, err := d.DCB()
-	require.ErrorIs(t, err, ErrUnsupported, "no virtual device has DCB")
-	require.Zero(t, classes)
 	require.NoError(t, d.Reconfigure(d.MAC(), d.MTU()))
 	require.ErrorIs(t, d.Reconfigure(d.MAC(), 1500), ErrUnsupported)
 

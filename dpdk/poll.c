@@ -7,6 +7,7 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
+#include "dcb.h"
 #include "poll.h"
 
 static uint16_t tx_ethdev(const struct sluice_out *out, struct rte_mbuf **bufs, uint16_t nb)
@@ -34,6 +35,11 @@ static void tx_run(struct sluice_poller *p, struct sluice_tx_run *run)
 			return;
 		bufs += run->sent; /* the device owns those it took */
 		rte_pktmbuf_free_bulk(bufs, run->count - run->sent);
+		return;
+	}
+	if (out != NULL && out->kind == SLUICE_OUT_DCB) {
+		sluice_dcb_tx(out->port, out->dcb, bufs, run->count);
+		run->sent = run->count;
 		return;
 	}
 	if (out != NULL && out->kind == SLUICE_OUT_TAP)

@@ -49,7 +49,9 @@ struct sluice_taprx {
 	bool resting;
 };
 
-enum sluice_out_kind { SLUICE_OUT_NONE, SLUICE_OUT_ETHDEV, SLUICE_OUT_TAP };
+enum sluice_out_kind { SLUICE_OUT_NONE, SLUICE_OUT_ETHDEV, SLUICE_OUT_TAP, SLUICE_OUT_DCB };
+
+struct sluice_dcb;
 
 struct sluice_out {
 	uint32_t kind;
@@ -57,6 +59,7 @@ struct sluice_out {
 	uint16_t queue;
 	struct sluice_txlock *lock; /* NULL: no other worker sends to this queue */
 	struct sluice_tapq *tapq;
+	struct sluice_dcb *dcb;
 };
 
 struct sluice_poller {

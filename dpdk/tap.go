@@ -340,8 +340,8 @@ func (t *tap) dead() bool {
 	return false
 }
 
-func (t *tap) dcb() (classes int, err error) {
-	return 0, fmt.Errorf("interface %s: a tap has no DCB: %w", t.iface, ErrUnsupported)
+func (t *tap) dcb() DCB {
+	return DCB{Err: fmt.Errorf("interface %s: a tap has no DCB: %w", t.iface, ErrUnsupported)}
 }
 
 // link is what the VM made of it: it may set its interface down, or delete it.
