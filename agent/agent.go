@@ -92,6 +92,13 @@ type port struct {
 // gone reports that the port's interface was deleted by somebody else.
 func (p *port) gone() bool { return p.device != nil && p.device.Gone() }
 
+func (p *port) dcb() DCB {
+	if p.device == nil {
+		return DCB{}
+	}
+	return p.device.DCB()
+}
+
 // New makes an Agent that does nothing yet.
 func New(opts Options) (*Agent, error) {
 	if opts.Config == nil || opts.Driver == nil || len(opts.Cores) == 0 {

@@ -142,7 +142,7 @@ func (a *Agent) Heal(ctx context.Context) (healed []string, err error) {
 // check finds everything that speaks against a configuration before the system is touched, and how to get there.
 func (a *Agent) check(now *Running, wanted given) (plan, error) {
 	specs := specsOf(wanted.config, len(a.opts.Cores))
-	if need := poolFor(specs, queuesOf(wanted.config), len(a.opts.Cores), 0); !a.opts.Pool.covers(need) {
+	if need := poolFor(asOpened(specs, now.byName), queuesOf(wanted.config), len(a.opts.Cores), 0); !a.opts.Pool.covers(need) {
 		return plan{}, fmt.Errorf("%w: the packet pool made at start has %d buffers for frames of %d bytes, and this needs %d for %d: restart sluiced with this file",
 			ErrRefused, a.opts.Pool.Packets, a.opts.Pool.FrameSize, need.Packets, need.FrameSize)
 	}
@@ -197,21 +197,4 @@ func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover 
 	a.running.Store(next)
 	a.tellScheduling(now, next)
 	return next, a.closePorts(p.close), nil
-}
-
-// tellScheduling logs who divides the uplinks that have shares from now on.
-func (a *Agent) tellScheduling(now, next *Running) {
-	for i := range next.Config.Uplinks {
-		u := &next.Config.Uplinks[i]
-		if !u.Scheduled() {
-			continue
-		}
-		if now.Config != nil {
-			if was := now.Config.Uplink(u.Name); was != nil && was.Scheduled() {
-				continue
-			}
-		}
-		dcb := dcbOf(next.byName[u.Name].device)
-		a.log.Info("classes are scheduled in software", "uplink", u.Name, "device", dcb.String())
-	}
 }

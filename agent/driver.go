@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/packet"
+	"github.com/sluicenet/sluice/policy"
 )
 
 // Driver is the seam between the agent and what moves packets. cmd/sluiced implements it over package dpdk; tests
@@ -30,6 +31,7 @@ type UplinkSpec struct {
 	RxQueues int
 	TxQueues int // wanted: one per worker; a device may offer fewer, which are then shared
 	MTU      int // largest IP packet, bytes
+	Hardware policy.HardwareQoS
 }
 
 // TapSpec says what tap interface to open for a VM.
@@ -51,8 +53,9 @@ type Device interface {
 	MTU() int
 	// Link reports the carrier; speedMbit is 0 when the device does not know it.
 	Link() (up bool, speedMbit uint32)
-	// DCB is the number of traffic classes that the device schedules by itself; the error says why there are none.
-	DCB() (classes int, err error)
+	// DCB says what the device can do of data center bridging, and what of UplinkSpec.Hardware is in force. It stays the
+	// same as long as the device is open.
+	DCB() DCB
 	Stats() (DeviceStats, error)
 	RxQueues() int
 	TxQueues() int
@@ -66,6 +69,18 @@ type Device interface {
 	Close() error
 	// Remove closes the device and deletes its interface, persistent or not.
 	Remove() error
+}
+
+// DCB is what a device can do of data center bridging by itself, and what of it is in force.
+type DCB struct {
+	Classes int   // that its driver tells of
+	Err     error // why it tells of none
+	HasPFC  bool  // its driver has priority flow control
+
+	Running int   // classes that it runs with; 0: all frames are alike to it
+	Divides bool  // it divides the link among these
+	PFC     uint8 // priorities that pause, a bit for each
+	Refused error // why less is in force than was asked for
 }
 
 // DeviceStats is what a device counts itself, since it was opened. A device leaves at 0 what it does not count.

@@ -42,7 +42,7 @@ func (s portSpec) thing() string {
 
 // difference says in words why the running port cannot become s in place; "" if it can, or is s already. A NIC would have
 // to be stopped for another MTU or number of queues, and a tap made anew for another number.
-func (s portSpec) difference(running portSpec) string {
+func (s portSpec) difference(running portSpec, dcb DCB) string {
 	switch {
 	case s.uplink != nil && s.uplink.DevArgs != running.uplink.DevArgs:
 		return fmt.Sprintf("device arguments from %s to %s", running.uplink.DevArgs, s.uplink.DevArgs)
@@ -50,6 +50,8 @@ func (s portSpec) difference(running portSpec) string {
 		return fmt.Sprintf("queues from %d to %d", running.uplink.RxQueues, s.uplink.RxQueues)
 	case s.uplink != nil && s.uplink.MTU != running.uplink.MTU:
 		return fmt.Sprintf("MTU from %d to %d", running.uplink.MTU, s.uplink.MTU)
+	case s.uplink != nil && s.uplink.Hardware != running.uplink.Hardware:
+		return s.uplink.hardwareDifference(dcb)
 	case s.tap != nil && s.tap.Queues != running.tap.Queues:
 		return fmt.Sprintf("queues from %d to %d", running.tap.Queues, s.tap.Queues)
 	case s.tap != nil && s.tap.Persist != running.tap.Persist:
@@ -69,7 +71,7 @@ func (s portSpec) sameSpec(running portSpec) bool {
 // plan is what it takes to get from the running ports to the wanted ones. Ports that it does not name are not touched.
 type plan struct {
 	open   []portSpec // new ports, and new devices of ports that change theirs
-	change []change   // vports that stay and get another address or MTU
+	change []change   // vports that stay and get another address or MTU, uplinks whose device cannot do what is asked either way
 	close  []*port    // ports that go, and old devices of ports that change theirs
 }
 
@@ -99,7 +101,12 @@ func makePlan(running map[string]*port, order []*port, wanted []portSpec, heal s
 				p.open = append(p.open, w)
 				continue
 			}
-			if d := w.difference(r.spec); d != "" {
+			if w.uplink != nil {
+				if err := w.uplink.hardwareRefusal(r.dcb()); err != nil {
+					return plan{}, err
+				}
+			}
+			if d := w.difference(r.spec, r.dcb()); d != "" {
 				return plan{}, fmt.Errorf("%s: %s takes a restart of sluiced; everything else of this file can be applied now by leaving it as it is",
 					w.object(), d)
 			}

@@ -54,7 +54,8 @@ func poolFor(ports []portSpec, queues waiting, workers, spare int) Pool {
 	frame := minFrameSize
 	for _, s := range ports {
 		if s.uplink != nil {
-			packets += s.uplink.RxQueues*RxDescriptors + s.uplink.TxQueues*TxDescriptors
+			classes := s.uplink.Hardware.Classes // with a queue each, if the device runs with them
+			packets += max(s.uplink.RxQueues, classes)*RxDescriptors + max(s.uplink.TxQueues, classes)*TxDescriptors
 			frame = max(frame, s.uplink.MTU+frameOverhead)
 		} else {
 			packets += s.tap.Queues * tapRxBuffers

@@ -68,7 +68,7 @@ func (a *Agent) addPort(p *port, u *undo) error {
 	return nil
 }
 
-// changePort gives a running vport another address or MTU.
+// changePort gives a running vport another address or MTU, or an uplink another wish.
 func (a *Agent) changePort(c change, u *undo) error {
 	old := c.port.spec
 	if err := a.reconfigure(c.port, c.spec); err != nil {
@@ -81,7 +81,11 @@ func (a *Agent) changePort(c change, u *undo) error {
 func (a *Agent) reconfigure(p *port, spec portSpec) error {
 	a.devices.Lock()
 	defer a.devices.Unlock()
-	mac, mtu := spec.tap.MAC, spec.tap.MTU // an uplink's are not changed while it runs: see portSpec.difference
+	if spec.uplink != nil { // what is asked of its device in vain: see portSpec.difference
+		p.spec = spec
+		return nil
+	}
+	mac, mtu := spec.tap.MAC, spec.tap.MTU
 	if err := p.device.Reconfigure(mac, mtu); err != nil {
 		return fmt.Errorf("%s: set address %s and MTU %d: %w", spec.object(), mac, mtu, err)
 	}

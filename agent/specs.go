@@ -17,8 +17,10 @@ func specsOf(c *policy.Config, workers int) []portSpec {
 	specs := make([]portSpec, 0, len(c.Uplinks)+len(c.Vports))
 	for i := range c.Uplinks {
 		u := &c.Uplinks[i]
+		hardware, _ := c.Hardware(u)
 		specs = append(specs, portSpec{uplink: &UplinkSpec{
 			Name: u.Name, DevArgs: devArgs(u.Device), PCI: u.Device.PCI, RxQueues: u.Queues, TxQueues: workers, MTU: uplinkMTU(u),
+			Hardware: hardware,
 		}})
 	}
 	for i := range c.Vports {

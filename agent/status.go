@@ -26,31 +26,10 @@ type PortStatus struct {
 	LinkUp    bool
 	SpeedMbit uint32 // 0: unknown
 	DCB       DCB    // of an uplink
+	Software  string // why its classes are scheduled in software; "" where they are not, or it has none
 	Stats     DeviceStats
 	StatsErr  error // why there are no Stats
 	Counters  dataplane.PortCounters
-}
-
-// DCB is what a device can do of data center bridging by itself. Whatever it can, its classes are scheduled in software:
-// DPDK has no call that gives a device shares, and priority flow control without the device's own classes would stop all.
-type DCB struct {
-	Classes int
-	Reason  string // why there are none
-}
-
-func (d DCB) String() string {
-	if d.Classes == 0 {
-		return "no classes of its own: " + d.Reason
-	}
-	return fmt.Sprintf("%d classes of its own, which are not used", d.Classes)
-}
-
-func dcbOf(d Device) DCB {
-	n, err := d.DCB()
-	if err != nil {
-		return DCB{Reason: err.Error()}
-	}
-	return DCB{Classes: n}
 }
 
 // Running returns what runs, nil before Start and after Stop.
@@ -81,7 +60,7 @@ func (a *Agent) Ports() (*Running, []PortStatus) {
 		}
 		s.LinkUp, s.SpeedMbit = p.device.Link()
 		if s.Uplink != nil {
-			s.DCB = dcbOf(p.device)
+			s.DCB, s.Software = p.device.DCB(), r.software(p)
 		}
 		s.Stats, s.StatsErr = p.device.Stats()
 		s.Counters, _ = a.sw.PortCounters(p.index)

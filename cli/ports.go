@@ -107,17 +107,52 @@ type Uplink struct {
 	Rates             *Rates   `json:"rates,omitempty"`
 }
 
-// DCB is what an uplink's device can do of data center bridging by itself.
+// DCB is what an uplink's device can do of data center bridging by itself, and what of it is in force.
 type DCB struct {
-	Classes uint32 `json:"classes"`
-	Reason  string `json:"reason,omitempty"` // why there are none
+	Classes           uint32   `json:"classes"`          // that its driver tells of
+	Reason            string   `json:"reason,omitempty"` // why there are none
+	HasPFC            bool     `json:"hasPFC"`           // its driver has priority flow control
+	Running           uint32   `json:"running"`          // classes that it runs with
+	Divides           bool     `json:"divides"`          // it divides the link among these
+	PausingPriorities []uint32 `json:"pausingPriorities"`
+	Refused           string   `json:"refused,omitempty"`  // why less is in force than was asked for
+	Software          string   `json:"software,omitempty"` // why classes are scheduled in software
 }
 
-func (d DCB) String() string {
-	if d.Classes == 0 {
-		return firstOf(d.Reason, "none in the device")
+func newDCB(m *sluicev1.DCB) DCB {
+	return DCB{Classes: m.GetClasses(), Reason: m.GetReason(), HasPFC: m.GetHasPfc(), Running: m.GetRunning(), Divides: m.GetDivides(),
+		PausingPriorities: notNil(m.GetPausingPriorities()), Refused: m.GetRefused(), Software: m.GetSoftware()}
+}
+
+// pairs say what the device can do, who schedules, and what pauses.
+func (d DCB) pairs() [][2]string {
+	can, pfc := firstOf(d.Reason, "none in the device"), "none in the device"
+	if d.Reason == "" && d.Classes > 0 {
+		can = fmt.Sprintf("%d classes in the device, which are not used", d.Classes)
 	}
-	return fmt.Sprintf("%d classes in the device, which are not used: software schedules", d.Classes)
+	if d.Running > 0 {
+		can = fmt.Sprintf("%d classes in the device, each for its priority", d.Running)
+	}
+	if d.HasPFC {
+		pfc = "possible, and off"
+	}
+	if len(d.PausingPriorities) > 0 {
+		pfc = "priorities"
+		for _, p := range d.PausingPriorities {
+			pfc += fmt.Sprintf(" %d", p)
+		}
+	}
+	pairs := [][2]string{{"dcb", can}, {"pfc", pfc}}
+	switch {
+	case d.Divides:
+		pairs = append(pairs, [2]string{"scheduled", "by the device"})
+	case d.Software != "":
+		pairs = append(pairs, [2]string{"scheduled", "in software: " + d.Software})
+	}
+	if d.Refused != "" && d.Refused != d.Reason && d.Refused != d.Software {
+		pairs = append(pairs, [2]string{"refused", d.Refused})
+	}
+	return pairs
 }
 
 // Uplinks is a list of them.
@@ -137,7 +172,7 @@ func NewUplinks(before, now *sluicev1.ListUplinksResponse) *Uplinks {
 	for _, p := range now.GetUplinks() {
 		list.Uplinks = append(list.Uplinks, Uplink{
 			Name: p.GetName(), Index: p.GetIndex(), MAC: p.GetMac(), MTU: p.GetMtu(), ProviderAddresses: notNil(p.GetProviderAddresses()),
-			Gateway: p.GetGateway(), Device: newDevice(p.GetDevice()), DCB: DCB{Classes: p.GetDcb().GetClasses(), Reason: p.GetDcb().GetReason()}, Counters: newCounters(p.GetCounters()),
+			Gateway: p.GetGateway(), Device: newDevice(p.GetDevice()), DCB: newDCB(p.GetDcb()), Counters: newCounters(p.GetCounters()),
 			Rates: newRates(w, was[p.GetName()], p.GetCounters()),
 		})
 	}
@@ -164,7 +199,7 @@ func (l *Uplinks) Draw(s *Screen) {
 func (p *Uplink) Draw(s *Screen) {
 	pairs := [][2]string{{"uplink", p.Name}, {"addresses", strings.Join(p.ProviderAddresses, " ")}, {"gateway", p.Gateway}, {"mac", p.MAC},
 		{"mtu", strconv.Itoa(int(p.MTU))}}
-	pairs = append(append(pairs, p.Device.pairs(s)...), [2]string{"dcb", p.DCB.String()})
+	pairs = append(append(pairs, p.Device.pairs(s)...), p.DCB.pairs()...)
 	s.Pairs(pairs...)
 	drawTraffic(s, p.Counters, p.Rates, p.Device)
 }
@@ -178,9 +213,9 @@ func (d Device) name() string {
 }
 
 // notNil makes an absent list an empty one, so that programs find a list in JSON.
-func notNil(list []string) []string {
+func notNil[T any](list []T) []T {
 	if list == nil {
-		return []string{}
+		return []T{}
 	}
 	return list
 }

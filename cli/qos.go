@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
 )
@@ -22,6 +23,8 @@ type QoSOutput struct {
 	BitsPerSec    uint64     `json:"bitsPerSec"` // of the link, or the VM's maximum; 0: not known
 	QueuedPackets uint64     `json:"queuedPackets"`
 	Error         string     `json:"error,omitempty"`
+	ByDevice      bool       `json:"byDevice,omitempty"`  // the uplink's device divides the link: only classes are known
+	Bypassing     []string   `json:"bypassing,omitempty"` // what of the NIC sends past the switch
 	Classes       []QoSClass `json:"classes"`
 	Groups        []QoSGroup `json:"groups"`
 	Leaves        []QoSLeaf  `json:"vports"`
@@ -102,7 +105,8 @@ const byteBits = 8
 
 func newQoSOutput(before, now *sluicev1.Scheduler) QoSOutput {
 	o := QoSOutput{Port: now.GetPort(), Kind: now.GetPortKind(), Worker: now.GetWorker(), BitsPerSec: now.GetRateBytesPerSec() * byteBits,
-		QueuedPackets: now.GetWaitingPackets(), Error: now.GetError(), Classes: []QoSClass{}, Groups: []QoSGroup{}, Leaves: []QoSLeaf{}}
+		QueuedPackets: now.GetWaitingPackets(), Error: now.GetError(),
+		ByDevice: now.GetByDevice(), Bypassing: now.GetBypassing(), Classes: []QoSClass{}, Groups: []QoSGroup{}, Leaves: []QoSLeaf{}}
 	w := newWindow(before.GetSampledNs(), now.GetSampledNs())
 	classes, groups := map[uint32]*qosSum{}, map[string]*qosSum{}
 	was := map[[2]string]*sluicev1.SchedulerLeaf{}
@@ -198,6 +202,17 @@ func (v *QoS) Draw(s *Screen) {
 }
 
 func (o *QoSOutput) draw(s *Screen, windowed bool) {
+	if o.ByDevice {
+		s.Line("%s %s: the device divides the link evenly among %d classes, and counts nothing by class", o.Kind, o.Port, len(o.Classes))
+	} else {
+		o.drawScheduler(s, windowed)
+	}
+	if len(o.Bypassing) > 0 {
+		s.Line("%s", s.Paint(Doubtful, "not in these numbers, and shaped by the NIC alone (its own DCB): what "+strings.Join(o.Bypassing, " and ")+" may send"))
+	}
+}
+
+func (o *QoSOutput) drawScheduler(s *Screen, windowed bool) {
 	towards := ""
 	if o.Kind == "vport" {
 		towards = " (inbound)"

@@ -205,6 +205,22 @@ func (s *System) interfaces(pci string) []string {
 	return names
 }
 
+// Bypassing names what may send by a NIC beside whoever has its port: its virtual functions, and its RDMA devices. The NIC is
+// named by its PCI address, or an interface of the kernel's.
+func (s *System) Bypassing(id string) (names []string) {
+	if at, err := filepath.EvalSymlinks(s.path("sys/class/net", id)); err == nil {
+		id = filepath.Base(filepath.Dir(filepath.Dir(at))) // .../0000:03:00.0/net/enp3s0f0
+	}
+	if n := s.number(id, "sriov_numvfs", 0); n > 0 {
+		names = append(names, fmt.Sprintf("%d virtual functions", n))
+	}
+	rdma, _ := os.ReadDir(s.device(id, "infiniband")) // none where there is no such folder
+	for _, d := range rdma {
+		names = append(names, "RDMA device "+d.Name())
+	}
+	return names
+}
+
 func (s *System) path(elem ...string) string {
 	return filepath.Join(append([]string{s.Root}, elem...)...)
 }

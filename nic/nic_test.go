@@ -54,6 +54,19 @@ func server(t *testing.T) (*System, *fakesys.Tree) {
 	}, tree
 }
 
+func TestBypassing(t *testing.T) {
+	s, tree := server(t)
+	for _, id := range []string{"0000:03:00.0", "enp3s0f0", "nowhere0", "0000:99:00.0", ""} {
+		require.Empty(t, s.Bypassing(id), id)
+	}
+	tree.File("sys/bus/pci/devices/0000:03:00.0/sriov_numvfs", "4\n")
+	tree.File("sys/bus/pci/devices/0000:03:00.0/infiniband/mlx5_0/fw_ver", "1\n")
+	for _, id := range []string{"0000:03:00.0", "enp3s0f0"} {
+		require.Equal(t, []string{"4 virtual functions", "RDMA device mlx5_0"}, s.Bypassing(id), id)
+	}
+	require.Empty(t, s.Bypassing("enp3s0f1"))
+}
+
 func TestList(t *testing.T) {
 	s, _ := server(t)
 	cards, err := s.List()

@@ -187,6 +187,7 @@ func (k *checker) linkQoS(u *UplinkConfig) {
 			"lower them until they are 100% or less")
 	}
 	k.owners(u, byTC)
+	k.hardware(u)
 	if q.BytesPerSec > 0 {
 		k.admission(u, q.BytesPerSec)
 	}

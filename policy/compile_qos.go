@@ -12,6 +12,12 @@ type LinkSpeed interface {
 	LinkMbit(name string) uint32
 }
 
+// DeviceClasses is what a PortIndex may know besides: uplinks whose devices divide the link themselves.
+type DeviceClasses interface {
+	// Divides reports that the device does what the file says for the classes of an uplink, so that no scheduler is needed.
+	Divides(name string) bool
+}
+
 // qos compiles shares and limits, or finds that they are as in the previous snapshot.
 func (k *compiler) qos(ports PortIndex) error {
 	rate := func(u *UplinkConfig) uint64 {
@@ -28,6 +34,9 @@ func (k *compiler) qos(ports PortIndex) error {
 	var schedulers []SchedulerQoS
 	var storms []StormQoS
 	for i := range k.config.Uplinks {
+		if d, ok := ports.(DeviceClasses); ok && d.Divides(k.config.Uplinks[i].Name) {
+			continue
+		}
 		if u := &k.config.Uplinks[i]; u.has("qos") {
 			schedulers = append(schedulers, k.scheduler(u, rate(u)))
 		}

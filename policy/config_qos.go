@@ -11,6 +11,7 @@ type LinkQoSConfig struct {
 	source
 	owner       string
 	BytesPerSec uint64 // of the link, on the wire; 0: that of the device
+	Hardware    string // HardwareAuto, HardwareOff or HardwareRequired
 	Default     DefaultFlowConfig
 	Classes     []ClassConfig
 }
@@ -33,6 +34,7 @@ type ClassConfig struct {
 	QueueBytes     uint32 // bound of each vport's queue
 	MarkBytes      uint32 // depth at which packets are marked (ECN); 0: off
 	MarkFullBytes  uint32 // depth at which all are
+	PFC            bool   // the device pauses the class, and is paused (IEEE 802.1Qbb)
 }
 
 // ShareConfig is a minimum, by weight or in bytes per second, and a maximum.

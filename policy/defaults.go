@@ -33,8 +33,10 @@ var Defaults = []Default{
 	{"uplinks.queues", "1", "receive queues"},
 	{"uplinks.mtu", "", "the device's own"},
 	{"uplinks.qos.rate", "", "what the device says"},
+	{"uplinks.qos.hardware", "auto", "auto, off or required: whether the device schedules by itself"},
 	{"uplinks.qos.default.minWeight", "10", "of all vports together that have no share of their own, and of the host"},
 	{"uplinks.qos.classes.strict", "false", "the class goes before those with a share"},
+	{"uplinks.qos.classes.pfc", "false", "the device pauses the class's priority, and is paused"},
 	{"uplinks.qos.classes.queue", "256KiB", "bound of each vport's queue"},
 	{"uplinks.qos.classes.ecn.from", "64KiB", "depth from which packets are marked"},
 	{"uplinks.qos.classes.ecn.full", "", "that of from: all are marked"},
@@ -84,6 +86,7 @@ func (c *Config) setDefaults() {
 	setDefault(&d.source, "routerMAC", &d.RouterMAC, defaultRouterMAC)
 	for i := range c.Uplinks {
 		setDefault(&c.Uplinks[i].source, "queues", &c.Uplinks[i].Queues, 1)
+		setDefault(&c.Uplinks[i].QoS.source, "hardware", &c.Uplinks[i].QoS.Hardware, HardwareAuto)
 		c.Uplinks[i].QoS.setDefaults()
 	}
 	for i := range c.Vports {

@@ -37,7 +37,7 @@ networks:
 	places := map[string]string{
 		"daemon": "daemon: {", "dataplane": "dataplane: {", "uplinks": "name: up0, ", "vports": "name: vm1, ",
 		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
-		"uplinks.qos.default": "qos: {default: {", "uplinks.qos.classes": "name: all, ", "uplinks.qos.classes.ecn": "ecn: {", "qosGroups": "name: gold, ",
+		"uplinks.qos": "qos: {", "uplinks.qos.default": "qos: {default: {", "uplinks.qos.classes": "name: all, ", "uplinks.qos.classes.ecn": "ecn: {", "qosGroups": "name: gold, ",
 		"classification.default": "classification:\n  default: {", "classification.rules": "name: cls, ", "classification.rules.match": "match: {", "classification.builtIn": "name: nfs, ",
 		"vports.acls": "name: own, ", "aclLists.rules": "name: common, ",
 	}

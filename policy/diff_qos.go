@@ -68,6 +68,14 @@ func (u *UplinkConfig) rateWords() string {
 	return showRate(u.QoS.BytesPerSec)
 }
 
+// hardwareWords is how the device of an uplink with qos is used.
+func (u *UplinkConfig) hardwareWords() string {
+	if !u.has("qos") {
+		return ""
+	}
+	return u.QoS.Hardware
+}
+
 // defaultFlowWords is the share of an uplink's default flow.
 func (u *UplinkConfig) defaultFlowWords() string {
 	if !u.has("qos") {
@@ -98,12 +106,17 @@ func classesOf(c *Config) (views []view) {
 			if k.MarkBytes > 0 {
 				ecn = "from " + showSize(uint64(k.MarkBytes)) + " to " + showSize(uint64(k.MarkFullBytes))
 			}
+			pfc := ""
+			if k.PFC {
+				pfc = "on"
+			}
 			views = append(views, view{k.Name + " of " + u.Name, []property{
 				prop("tc", fmt.Sprint(k.TC), EffectPolicy),
 				prop("share", share, EffectPolicy),
 				prop("max", maximum, EffectPolicy),
 				prop("queue", showSize(uint64(k.QueueBytes)), EffectPolicy),
 				prop("ecn", ecn, EffectPolicy),
+				prop("pfc", pfc, EffectPolicy),
 			}})
 		}
 	}

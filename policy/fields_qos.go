@@ -27,6 +27,7 @@ func owned(label *string, r reader) reader {
 func linkQoSFields(q *LinkQoSConfig) []field {
 	return []field{
 		{"rate", rate(&q.BytesPerSec), ""},
+		{"hardware", choice(&q.Hardware, HardwareAuto, HardwareOff, HardwareRequired), ""},
 		{"default", owned(&q.Default.owner, section(&q.Default, minFields(&q.Default.ShareConfig))), ""},
 		{"classes", objects(&q.Classes, classFields), "list the classes, for example - {tc: 0, name: default, share: 100%}"},
 	}
@@ -41,6 +42,7 @@ func classFields(c *ClassConfig) []field {
 		{"max", rate(&c.MaxBytesPerSec), ""},
 		{"queue", size(&c.QueueBytes), ""},
 		{"ecn", ecn(c), ""},
+		{"pfc", boolean(&c.PFC), ""},
 	}
 }
 

@@ -96,6 +96,19 @@ func TestQoSRefusals(t *testing.T) {
 			`8: destination a: prefixes[0] is "10.0.0.1", without a prefix length (write 10.0.0.1/32 for this address alone)`,
 			"8: destination b: prefixes is missing (list the addresses, for example prefixes: [0.0.0.0/0])",
 		}},
+		{"hardware", linked("hardware: maybe, rate: 1Gbit, classes: [{tc: 0, name: a, share: 10%, pfc: 1}]"), []string{
+			`4: qos of uplink up0: hardware is "maybe" (use auto, off or required)`,
+			`4: class a: pfc is "1", not true or false (write true or false, without quotes)`,
+		}},
+		{"hardware that cannot", linked("hardware: required,\nrate: 1Gbit, classes: [{tc: 0, name: a, share: 10%}]"), []string{
+			"5: qos of uplink up0: the link has a rate, which a device cannot do, and hardware of uplink up0 (line 4) is required (leave it out, or use hardware: auto)",
+		}},
+		{"pfc without hardware", append(linked("hardware: off, classes: [{tc: 0, name: a, share: 10%},\n{tc: 3, name: b, share: 10%, pfc: true}]"), classified("  outer: [{tc: 3, pcp: 3}]")...), []string{
+			"5: class b: the class has pfc, which only a device does, and hardware is off (leave one of them out)",
+		}},
+		{"pfc without priorities", append(linked("classes: [{tc: 0, name: a, share: 10%},\n{tc: 3, name: b, share: 10%, pfc: true}]"), classified("  outer: [{tc: 3, pcp: 4}]")...), []string{
+			"5: class b: the class has pfc, which pauses a priority, and its packets do not bear one: classification.outer has no {tc: 3, pcp: 3} (add outer: [{tc: 3, pcp: 3}] to classification)",
+		}},
 		{"nobody to hold the share", edits{"uplink: up0, vlan: 100}", "uplink: up0, vlan: 100, qos: {max: 1Gbit}}"}, []string{
 			"8: qos of vport printer: no uplink that the vport sends by has qos, so that nothing holds its share (add qos to the uplink, with its classes)",
 		}},

@@ -60,6 +60,7 @@ func uplinksOf(c *Config) []view {
 			prop("providerAddresses", listed(u.ProviderAddresses), EffectPolicy),
 			prop("gateway", gateway, EffectPolicy),
 			prop("qos rate", u.rateWords(), EffectPolicy),
+			prop("qos hardware", u.hardwareWords(), EffectPolicy),
 			prop("default flow", u.defaultFlowWords(), EffectPolicy),
 		}}
 	}

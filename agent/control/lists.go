@@ -80,7 +80,7 @@ func (s *Service) ListUplinks(_ context.Context, req *sluicev1.ListUplinksReques
 		}
 		u := &sluicev1.Uplink{
 			Name: p.Name, Index: p.Index, Mac: p.MAC.String(), Mtu: uint32(p.MTU), Device: device(p), Counters: counters(p.Counters),
-			Dcb: &sluicev1.DCB{Classes: uint32(p.DCB.Classes), Reason: p.DCB.Reason},
+			Dcb: dcb(&p),
 		}
 		for i := range r.Snapshot.PAs {
 			pa := &r.Snapshot.PAs[i]
@@ -97,6 +97,21 @@ func (s *Service) ListUplinks(_ context.Context, req *sluicev1.ListUplinksReques
 	}
 	slices.SortFunc(res.Uplinks, func(a, b *sluicev1.Uplink) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return res, nil
+}
+
+func dcb(p *agent.PortStatus) *sluicev1.DCB {
+	d := &p.DCB
+	m := &sluicev1.DCB{Classes: uint32(d.Classes), HasPfc: d.HasPFC, Running: uint32(d.Running), Divides: d.Divides, Software: p.Software}
+	if d.Err != nil {
+		m.Reason = d.Err.Error()
+	}
+	if d.Refused != nil {
+		m.Refused = d.Refused.Error()
+	}
+	for _, priority := range agent.Priorities(d.PFC) {
+		m.PausingPriorities = append(m.PausingPriorities, uint32(priority))
+	}
+	return m
 }
 
 func device(p agent.PortStatus) *sluicev1.Device {

@@ -1,12 +1,14 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/sluicenet/sluice/agent"
 	sluicev1 "github.com/sluicenet/sluice/api/sluice/v1"
 	"github.com/sluicenet/sluice/dataplane"
+	"github.com/sluicenet/sluice/nic"
 	"github.com/sluicenet/sluice/policy"
 )
 
@@ -20,6 +22,16 @@ func (s *Service) ListSchedulers(_ context.Context, req *sluicev1.ListSchedulers
 	for _, st := range s.agent.Switch().Schedulers() {
 		if name := r.PortName(st.Port); name != "" && (req.GetPort() == "" || req.GetPort() == name) {
 			res.Schedulers = append(res.Schedulers, s.scheduler(r, name, &st))
+		}
+	}
+	for i := range r.Config.Uplinks {
+		if u := &r.Config.Uplinks[i]; r.Divides(u.Name) && (req.GetPort() == "" || req.GetPort() == u.Name) {
+			res.Schedulers = append(res.Schedulers, byDevice(u))
+		}
+	}
+	for _, m := range res.Schedulers {
+		if u := r.Config.Uplink(m.GetPort()); u != nil {
+			m.Bypassing = nic.Host().Bypassing(cmp.Or(u.Device.PCI, u.Device.Interface))
 		}
 	}
 	if req.GetPort() != "" && len(res.Schedulers) == 0 {
@@ -64,6 +76,16 @@ func (s *Service) scheduler(r *agent.Running, name string, st *dataplane.Schedul
 			Tc: uint32(q.Class), WaitingPackets: q.Packets, WaitingBytes: q.Bytes, SentPackets: q.SentPackets, SentBytes: q.SentBytes,
 			DroppedPackets: q.RefusedPackets, DroppedBytes: q.RefusedBytes, MarkedPackets: q.Marked,
 		})
+	}
+	return m
+}
+
+// byDevice is an uplink whose device divides the link. It counts nothing by class.
+func byDevice(u *policy.UplinkConfig) *sluicev1.Scheduler {
+	m := &sluicev1.Scheduler{Port: u.Name, PortKind: "uplink", ByDevice: true}
+	for i := range u.QoS.Classes {
+		c := &u.QoS.Classes[i]
+		m.Classes = append(m.Classes, &sluicev1.TrafficClass{Tc: uint32(c.TC), Name: c.Name, SharePercent: uint32(c.Share)})
 	}
 	return m
 }

@@ -53,7 +53,7 @@ func (d *device) Handle() uint32                    { return d.handle }
 func (d *device) MAC() packet.MAC                   { return d.mac }
 func (d *device) MTU() int                          { return d.mtu }
 func (d *device) Link() (bool, uint32)              { return true, 0 }
-func (d *device) DCB() (int, error)                 { return 0, errors.ErrUnsupported }
+func (d *device) DCB() agent.DCB                    { return agent.DCB{Err: errors.ErrUnsupported} }
 func (d *device) Stats() (agent.DeviceStats, error) { return agent.DeviceStats{}, nil }
 func (d *device) RxQueues() int                     { return d.rx }
 func (d *device) TxQueues() int                     { return d.tx }

@@ -81,6 +81,9 @@ func agentDeviceOf(dev *dpdk.Device, err error) (agent.Device, error) {
 	return agentDevice{dev}, nil
 }
 
+// DCB implements agent.Device. What a generator drives has no classes of its own.
+func (d agentDevice) DCB() agent.DCB { return agent.DCB{Err: d.Device.DCB().Err} }
+
 // Stats implements agent.Device.
 func (d agentDevice) Stats() (agent.DeviceStats, error) {
 	s, err := d.Device.Stats()

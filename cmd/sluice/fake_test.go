@@ -135,7 +135,7 @@ func (d *daemon) ListVports(_ context.Context, r *sluicev1.ListVportsRequest) (*
 func (d *daemon) ListUplinks(context.Context, *sluicev1.ListUplinksRequest) (*sluicev1.ListUplinksResponse, error) {
 	n := d.tick()
 	return &sluicev1.ListUplinksResponse{SampledNs: n * second, Uplinks: []*sluicev1.Uplink{{
-		Name: "up0", Index: 1, Mac: "02:00:00:00:00:01", Mtu: 1600, ProviderAddresses: []string{"172.16.1.1/24"}, Gateway: "172.16.1.254", Dcb: &sluicev1.DCB{Reason: "device up0: its driver has no DCB"},
+		Name: "up0", Index: 1, Mac: "02:00:00:00:00:01", Mtu: 1600, ProviderAddresses: []string{"172.16.1.1/24"}, Gateway: "172.16.1.254", Dcb: &sluicev1.DCB{Reason: "device up0: its driver has no DCB", Refused: "device up0: its driver has no DCB", Software: "the class is strict"},
 		Device: &sluicev1.Device{Driver: "net_ixgbe", Address: "0000:03:00.0", LinkUp: true, SpeedMbitPerSec: 10_000, RxQueues: 2, TxQueues: 2,
 			Stats: &sluicev1.DeviceStats{RxPackets: n * 1001, RxMissed: n}},
 		Counters: traffic(n),
@@ -183,7 +183,7 @@ func (d *daemon) ListSchedulers(_ context.Context, q *sluicev1.ListSchedulersReq
 		return nil, connect.NewError(connect.CodeNotFound, errors.New("no port nosuch with quality of service on this host"))
 	}
 	return &sluicev1.ListSchedulersResponse{SampledNs: n * second, Schedulers: []*sluicev1.Scheduler{
-		{Port: "up0", PortKind: "uplink", Worker: 1, RateBytesPerSec: 1_250_000_000, WaitingPackets: 12, SampledNs: n * second,
+		{Port: "up0", PortKind: "uplink", Worker: 1, RateBytesPerSec: 1_250_000_000, WaitingPackets: 12, SampledNs: n * second, Bypassing: []string{"2 virtual functions"},
 			Classes: []*sluicev1.TrafficClass{{Tc: 0, Name: "default", SharePercent: 70, MarkBytes: 100_000, MarkFullBytes: 300_000}, {Tc: 3, Name: "storage", SharePercent: 30, MaxBytesPerSec: 125_000_000},
 				{Tc: 7, Name: "voice", Strict: true}},
 			Groups: []*sluicev1.SchedulerGroup{{Name: "red", MinBytesPerSec: 250_000_000}},
@@ -194,6 +194,7 @@ func (d *daemon) ListSchedulers(_ context.Context, q *sluicev1.ListSchedulersReq
 					{Tc: 3, SentPackets: n * 600, SentBytes: n * 900_000}}},
 				{Vport: "red-vm1", Destination: "internet", MaxBytesPerSec: 12_500_000},
 			}},
+		{Port: "up1", PortKind: "uplink", ByDevice: true, Classes: []*sluicev1.TrafficClass{{Tc: 0, Name: "a", SharePercent: 25}, {Tc: 1, Name: "b", SharePercent: 25}}},
 		{Port: "red-vm1", PortKind: "vport", RateBytesPerSec: 62_500_000, Error: "worker 0: the worker does not answer"},
 	}}, nil
 }

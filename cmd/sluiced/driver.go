@@ -58,6 +58,7 @@ func (d *driver) OpenUplink(s agent.UplinkSpec) (agent.Device, error) {
 	}
 	return d.opened(dpdk.OpenUplink(dpdk.UplinkOptions{
 		Name: s.Name, Devargs: name, RxQueues: s.RxQueues, TxQueues: s.TxQueues, MTU: s.MTU, Pool: d.pool,
+		DCB:         dpdk.DCBOptions{Classes: s.Hardware.Classes, PFC: s.Hardware.PFC, Shares: s.Hardware.Divides, Required: s.Hardware.Required && s.Hardware.Classes > 0},
 		Promiscuous: true, // VMs in VLANs have addresses of their own, and can come with any apply
 	}))
 }
@@ -88,8 +89,13 @@ func (d *driver) TSCHz() uint64 { return dpdk.TSCHz() }
 // Close implements agent.Driver.
 func (d *driver) Close() error { return errors.Join(d.pool.Close(), dpdk.Cleanup()) }
 
-// device gives a dpdk.Device the agent's word for statistics.
+// device gives a dpdk.Device the agent's words for statistics and DCB.
 type device struct{ *dpdk.Device }
+
+func (d device) DCB() agent.DCB {
+	b := d.Device.DCB()
+	return agent.DCB{Classes: b.Classes, Err: b.Err, HasPFC: b.HasPFC, Running: b.Running, Divides: b.Shares, PFC: b.PFC, Refused: b.Refused}
+}
 
 func (d device) Stats() (agent.DeviceStats, error) {
 	s, err := d.Device.Stats()

@@ -159,13 +159,19 @@ func newHost(t *testing.T, rest string) *host {
 
 func (h *host) write(t *testing.T, rest string) {
 	t.Helper()
+	h.writeUplink(t, "", rest)
+}
+
+// writeUplink adds something to the uplink too.
+func (h *host) writeUplink(t *testing.T, more, rest string) {
+	t.Helper()
 	text := fmt.Sprintf(`
 host: {name: host-a}
 daemon: {socket: %q, metrics: %q}
 dataplane: {hugepages: "off"}
 uplinks:
-  - {name: up0, device: {devargs: "net_null0,no-rx=1"}, mtu: 1600, providerAddresses: [172.16.1.1/24]}
-`, h.socket, h.metrics) + rest
+  - {name: up0, device: {devargs: "net_null0,no-rx=1"}, mtu: 1600, providerAddresses: [172.16.1.1/24]%s}
+`, h.socket, h.metrics, more) + rest
 	require.NoError(t, os.WriteFile(h.file, []byte(text), 0o600))
 }
 

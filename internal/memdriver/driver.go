@@ -29,6 +29,8 @@ type Driver struct {
 	deeds  []string
 	before func(deed string)
 
+	classes int // that devices of uplinks take
+
 	gate gate // workers pass it with every poll
 }
 
@@ -126,7 +128,32 @@ func (d *Driver) do(deed string) error {
 
 // OpenUplink implements agent.Driver.
 func (d *Driver) OpenUplink(s agent.UplinkSpec) (agent.Device, error) {
-	return d.openPort(&device{name: s.Name, mac: UplinkMAC, mtu: s.MTU}, s.RxQueues, s.TxQueues)
+	dev := &device{name: s.Name, mac: UplinkMAC, mtu: s.MTU}
+	d.mu.Lock()
+	classes := d.classes
+	d.mu.Unlock()
+	h := s.Hardware
+	switch {
+	case classes > 0:
+		dev.dcb = agent.DCB{Classes: classes, HasPFC: true, Running: h.Classes, Divides: h.Divides, PFC: h.PFC}
+	case h.Classes > 0 && h.Required:
+		return nil, fmt.Errorf("uplink %s: hardware is required, and refuses: %w", s.Name, errNoDCB)
+	case h.Classes > 0:
+		dev.dcb.Refused = errNoDCB
+		fallthrough
+	default:
+		dev.dcb.Err = errNoDCB
+	}
+	return d.openPort(dev, s.RxQueues, s.TxQueues)
+}
+
+var errNoDCB = fmt.Errorf("the device has no DCB: %w", errors.ErrUnsupported)
+
+// GiveClasses makes uplinks that are opened from now on take classes of their own.
+func (d *Driver) GiveClasses(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.classes = n
 }
 
 // OpenTap implements agent.Driver.
@@ -255,13 +282,14 @@ type device struct {
 	mac          packet.MAC
 	mtu          int
 	gone, closed bool
+	dcb          agent.DCB
 }
 
 func (v *device) MAC() packet.MAC      { return v.mac }
 func (v *device) MTU() int             { return v.mtu }
 func (v *device) Link() (bool, uint32) { return !v.closed, 10_000 }
 func (v *device) Created() bool        { return v.created }
-func (v *device) DCB() (int, error)    { return 0, errors.ErrUnsupported }
+func (v *device) DCB() agent.DCB       { return v.dcb }
 func (v *device) Close() error         { return v.end("close", !v.persist) }
 func (v *device) Remove() error        { return v.end("remove", true) }
 

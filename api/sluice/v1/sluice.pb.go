@@ -1997,13 +1997,19 @@ func (x *Uplink) GetDcb() *DCB {
 	return nil
 }
 
-// DCB is what an uplink's device can do of IEEE 802.1 data center bridging by itself.
+// DCB is what an uplink's device can do of IEEE 802.1 data center bridging by itself, and what of it is in force.
 type DCB struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Classes       uint32                 `protobuf:"varint,1,opt,name=classes,proto3" json:"classes,omitempty"` // traffic classes that it schedules; 0: none
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`    // why there are none
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Classes           uint32                 `protobuf:"varint,1,opt,name=classes,proto3" json:"classes,omitempty"`             // traffic classes that its driver tells of; 0: none
+	Reason            string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`                // why there are none
+	HasPfc            bool                   `protobuf:"varint,3,opt,name=has_pfc,json=hasPfc,proto3" json:"has_pfc,omitempty"` // its driver has priority flow control
+	Running           uint32                 `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"`             // classes that it runs with; 0: all frames are alike to it
+	Divides           bool                   `protobuf:"varint,5,opt,name=divides,proto3" json:"divides,omitempty"`             // it divides the link among these
+	PausingPriorities []uint32               `protobuf:"varint,6,rep,packed,name=pausing_priorities,json=pausingPriorities,proto3" json:"pausing_priorities,omitempty"`
+	Refused           string                 `protobuf:"bytes,7,opt,name=refused,proto3" json:"refused,omitempty"`   // why less is in force than was asked for
+	Software          string                 `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"` // why classes are scheduled in software; empty where they are not, or there are none
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DCB) Reset() {
@@ -2046,6 +2052,48 @@ func (x *DCB) GetClasses() uint32 {
 func (x *DCB) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *DCB) GetHasPfc() bool {
+	if x != nil {
+		return x.HasPfc
+	}
+	return false
+}
+
+func (x *DCB) GetRunning() uint32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *DCB) GetDivides() bool {
+	if x != nil {
+		return x.Divides
+	}
+	return false
+}
+
+func (x *DCB) GetPausingPriorities() []uint32 {
+	if x != nil {
+		return x.PausingPriorities
+	}
+	return nil
+}
+
+func (x *DCB) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *DCB) GetSoftware() string {
+	if x != nil {
+		return x.Software
 	}
 	return ""
 }
@@ -2159,6 +2207,8 @@ type Scheduler struct {
 	Leaves          []*SchedulerLeaf       `protobuf:"bytes,8,rep,name=leaves,proto3" json:"leaves,omitempty"` // the default flow first
 	Error           string                 `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`   // why there are no numbers
 	SampledNs       uint64                 `protobuf:"varint,10,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`
+	ByDevice        bool                   `protobuf:"varint,15,opt,name=by_device,json=byDevice,proto3" json:"by_device,omitempty"` // the uplink's device divides the link by itself: there are only its classes to tell of
+	Bypassing       []string               `protobuf:"bytes,16,rep,name=bypassing,proto3" json:"bypassing,omitempty"`                // what of the uplink's NIC sends past the switch, and is shaped by the NIC alone
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2261,6 +2311,20 @@ func (x *Scheduler) GetSampledNs() uint64 {
 		return x.SampledNs
 	}
 	return 0
+}
+
+func (x *Scheduler) GetByDevice() bool {
+	if x != nil {
+		return x.ByDevice
+	}
+	return false
+}
+
+func (x *Scheduler) GetBypassing() []string {
+	if x != nil {
+		return x.Bypassing
+	}
+	return nil
 }
 
 type TrafficClass struct {
@@ -3701,10 +3765,16 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\agateway\x18\x06 \x01(\tR\agateway\x12)\n" +
 	"\x06device\x18\a \x01(\v2\x11.sluice.v1.DeviceR\x06device\x12/\n" +
 	"\bcounters\x18\b \x01(\v2\x13.sluice.v1.CountersR\bcounters\x12 \n" +
-	"\x03dcb\x18\t \x01(\v2\x0e.sluice.v1.DCBR\x03dcb\"7\n" +
+	"\x03dcb\x18\t \x01(\v2\x0e.sluice.v1.DCBR\x03dcb\"\xe9\x01\n" +
 	"\x03DCB\x12\x18\n" +
 	"\aclasses\x18\x01 \x01(\rR\aclasses\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"+\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x17\n" +
+	"\ahas_pfc\x18\x03 \x01(\bR\x06hasPfc\x12\x18\n" +
+	"\arunning\x18\x04 \x01(\rR\arunning\x12\x18\n" +
+	"\adivides\x18\x05 \x01(\bR\adivides\x12-\n" +
+	"\x12pausing_priorities\x18\x06 \x03(\rR\x11pausingPriorities\x12\x18\n" +
+	"\arefused\x18\a \x01(\tR\arefused\x12\x1a\n" +
+	"\bsoftware\x18\b \x01(\tR\bsoftware\"+\n" +
 	"\x15ListSchedulersRequest\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\"m\n" +
 	"\x16ListSchedulersResponse\x12\x1d\n" +
@@ -3712,7 +3782,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"sampled_ns\x18\x01 \x01(\x04R\tsampledNs\x124\n" +
 	"\n" +
 	"schedulers\x18\x02 \x03(\v2\x14.sluice.v1.SchedulerR\n" +
-	"schedulers\"\xf7\x02\n" +
+	"schedulers\"\xb2\x03\n" +
 	"\tScheduler\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\x12\x1b\n" +
 	"\tport_kind\x18\x02 \x01(\tR\bportKind\x12\x16\n" +
@@ -3725,7 +3795,9 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x05error\x18\t \x01(\tR\x05error\x12\x1d\n" +
 	"\n" +
 	"sampled_ns\x18\n" +
-	" \x01(\x04R\tsampledNs\"\x82\x02\n" +
+	" \x01(\x04R\tsampledNs\x12\x1b\n" +
+	"\tby_device\x18\x0f \x01(\bR\bbyDevice\x12\x1c\n" +
+	"\tbypassing\x18\x10 \x03(\tR\tbypassing\"\x82\x02\n" +
 	"\fTrafficClass\x12\x0e\n" +
 	"\x02tc\x18\x01 \x01(\rR\x02tc\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
