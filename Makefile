@@ -80,9 +80,18 @@ test-cgo: build
 	$(GO) test -p 1 $(AS_ROOT) $(CGO)
 
 .PHONY: e2e
-e2e: build ## Run the tests on real packets in network namespaces (root)
+e2e: build ## Run the tests on real packets in network namespaces, and in an emulated machine if it can be had (root)
+	@.ci/lab-deps || echo "== no emulated machine: its tests skip"
 	@echo "== end to end, in network namespaces (as root)"
 	$(GO) test -p 1 -count 1 -timeout 20m $(AS_ROOT) $(E2E)
+
+.PHONY: lab-deps
+lab-deps: ## Get QEMU and a stock kernel for the tests in an emulated machine (does nothing when all is there)
+	@.ci/lab-deps
+
+.PHONY: test-lab
+test-lab: build lab-deps ## Run the tests in an emulated machine, and show what they measured (root, two minutes)
+	$(GO) test -count 1 -timeout 20m -v -run '^TestMachine' $(AS_ROOT) ./e2e
 
 .PHONY: lint
 lint: deps ## Check format, vet, golangci-lint and that generated code is up to date

