@@ -71,6 +71,10 @@ type Running struct {
 	Applied  time.Time
 	Snapshot *policy.Snapshot
 
+	linkMbit map[string]uint32 // of uplinks, that their schedulers go by; 0: not known
+	tolerant bool              // what links cannot give is scaled down
+	excused  *policy.Errors    // and said here
+
 	order   []*port // uplinks first, then vports, in the order of their configuration
 	byName  map[string]*port
 	byIndex map[uint32]*port

@@ -45,11 +45,12 @@ func (a *Agent) Apply(ctx context.Context, file string, text []byte, dryRun bool
 
 // given is a checked configuration with the text that it comes from.
 type given struct {
-	config *policy.Config
-	file   string
-	text   []byte
-	same   bool   // it asks for what runs already: the revision stays
-	heal   string // the only port whose lost interface is to be opened again; "": all
+	config   *policy.Config
+	file     string
+	text     []byte
+	same     bool   // it asks for what runs already: the revision stays
+	tolerant bool   // links may be slower than what was promised of them
+	heal     string // the only port whose lost interface is to be opened again; "": all
 }
 
 // apply does Apply's work for whoever has the turn.
@@ -129,7 +130,7 @@ func (a *Agent) Heal(ctx context.Context) (healed []string, err error) {
 	var errs []error
 	for _, name := range names { // each by itself: one that cannot be had must not keep the others from coming back
 		now = a.running.Load()
-		same := given{config: now.Config, file: now.File, text: now.YAML, same: true, heal: name}
+		same := given{config: now.Config, file: now.File, text: now.YAML, same: true, tolerant: true, heal: name}
 		if _, _, err := a.transition(now, same); err != nil {
 			errs = append(errs, err)
 			continue
@@ -196,5 +197,6 @@ func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover 
 	}
 	a.running.Store(next)
 	a.tellScheduling(now, next)
+	a.tellSpeeds(now, next)
 	return next, a.closePorts(p.close), nil
 }

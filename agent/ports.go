@@ -119,7 +119,7 @@ func (a *Agent) closePorts(ports []*port) (failed []error) {
 func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *Running {
 	next := &Running{
 		Config: wanted.config, File: wanted.file, YAML: wanted.text, Hash: hash(wanted.text), Revision: now.Revision + 1,
-		Applied: time.Now(), byName: map[string]*port{}, byIndex: map[uint32]*port{},
+		Applied: time.Now(), byName: map[string]*port{}, byIndex: map[uint32]*port{}, linkMbit: map[string]uint32{}, tolerant: wanted.tolerant,
 	}
 	if wanted.same {
 		next.Revision, next.Applied = now.Revision, now.Applied
@@ -128,6 +128,9 @@ func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *
 		p := opened[spec.name()]
 		if p == nil {
 			p = now.byName[spec.name()]
+		}
+		if spec.uplink != nil {
+			next.linkMbit[spec.name()] = now.speedOf(p)
 		}
 		next.order = append(next.order, p)
 		next.byName[spec.name()], next.byIndex[p.index] = p, p
@@ -149,16 +152,6 @@ func (r *Running) MAC(name string) packet.MAC {
 		return p.device.MAC()
 	}
 	return packet.MAC{}
-}
-
-// LinkMbit is the rate of an uplink's link by its device, Mbit/s; 0 when it does not tell.
-func (r *Running) LinkMbit(name string) uint32 {
-	p := r.byName[name]
-	if p == nil {
-		return 0
-	}
-	_, mbit := p.device.Link()
-	return mbit
 }
 
 // MTU is the largest IP packet that an uplink's or vport's device carries, bytes.

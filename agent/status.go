@@ -105,17 +105,18 @@ func (a *Agent) Alive() error {
 // Stalled lists the workers without progress, by number.
 func (a *Agent) Stalled() []int { return a.pulse.stalled(time.Now()) }
 
-// Monitor watches the workers' progress for Ready and Alive, and heals ports, until ctx ends.
+// Monitor watches the workers' progress for Ready and Alive, follows the speed of links, and heals ports, until ctx ends.
 func (a *Agent) Monitor(ctx context.Context) {
 	tick := time.NewTicker(stallAfter / 4)
 	defer tick.Stop()
-	failed := ""
+	failed, unfollowed := "", ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			a.pulse.sample(now, a.sw.Workers())
+			unfollowed = a.followAndTell(ctx, unfollowed)
 			failed = a.healAndTell(ctx, failed)
 		}
 	}

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 )
 
@@ -10,6 +12,12 @@ import (
 type LinkSpeed interface {
 	// LinkMbit is in Mbit/s; 0 when the device does not tell.
 	LinkMbit(name string) uint32
+}
+
+// SlowLinks is what a PortIndex may do besides: let links be slower than what was promised of them.
+type SlowLinks interface {
+	// Excuse reports that minimums which links cannot give are to be scaled down to what they can, instead of being refused.
+	Excuse(*Errors) bool
 }
 
 // DeviceClasses is what a PortIndex may know besides: uplinks whose devices divide the link themselves.
@@ -27,7 +35,9 @@ func (k *compiler) qos(ports PortIndex) error {
 		return u.QoS.BytesPerSec
 	}
 	if _, ok := ports.(LinkSpeed); ok {
-		if err := k.config.checkLinks(rate); err != nil {
+		var errs *Errors
+		err := k.config.checkLinks(rate)
+		if slow, ok := ports.(SlowLinks); err != nil && (!ok || !errors.As(err, &errs) || !slow.Excuse(errs)) {
 			return err
 		}
 	}
@@ -104,7 +114,39 @@ func (k *compiler) scheduler(u *UplinkConfig, rate uint64) SchedulerQoS {
 		}
 		s.Groups[i].MinBytesPerSec = max(s.Groups[i].MinBytesPerSec, sum)
 	}
+	s.scaleMinimums()
 	return s
+}
+
+// leastMinimum is what a scaled minimum is worth stating, bytes per second: below it the weight counts.
+const leastMinimum = minRate
+
+// scaleMinimums makes the minimums fit the link, all by the same factor.
+func (s *SchedulerQoS) scaleMinimums() {
+	sum := uint64(0)
+	for i := range s.Groups {
+		sum += s.Groups[i].MinBytesPerSec
+	}
+	for i := range s.Leaves {
+		if s.Leaves[i].Group < 0 {
+			sum += s.Leaves[i].MinBytesPerSec
+		}
+	}
+	if s.RateBytesPerSec == 0 || sum <= s.RateBytesPerSec {
+		return
+	}
+	scale := func(minimum *uint64) {
+		hi, lo := bits.Mul64(*minimum, s.RateBytesPerSec)
+		if *minimum, _ = bits.Div64(hi, lo, sum); *minimum < leastMinimum { // the sum is larger than either factor
+			*minimum = 0
+		}
+	}
+	for i := range s.Groups {
+		scale(&s.Groups[i].MinBytesPerSec)
+	}
+	for i := range s.Leaves {
+		scale(&s.Leaves[i].MinBytesPerSec)
+	}
 }
 
 // classesOf is the class of the link for each traffic class: those without an owner, which packets may still name by

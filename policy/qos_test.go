@@ -140,6 +140,47 @@ func TestRateOfTheDevice(t *testing.T) {
 	assert.Zero(t, s.QoS.Scheduler(0).RateBytesPerSec)
 }
 
+// excusing are ports whose links may be slower than what was promised of them.
+type excusing struct {
+	speeds
+	excused *Errors
+}
+
+func (e *excusing) Excuse(errs *Errors) bool {
+	e.excused = errs
+	return true
+}
+
+// On a slower link minimums keep their proportions.
+func TestMinimumsOfASlowLink(t *testing.T) {
+	c := parsed(t, strings.NewReplacer("rate: 10Gbit, default", "default", "minWeight: 50, vports", "min: 2Gbit, vports", "{max: 500Mbit}", "{min: 500Mbit, max: 500Mbit}").Replace(wholeQoS))
+	ports := &excusing{speeds: speeds{NumberPorts(c), map[string]uint32{"up0": 10_000}}}
+	fast, err := Compile(c, nil, ports)
+	require.NoError(t, err)
+	require.Nil(t, ports.excused)
+	ports.mbit["up0"] = 1000
+	slow, err := Compile(c, fast, ports)
+	require.NoError(t, err)
+	assert.ErrorContains(t, ports.excused, "the minimums on uplink up0 are 500Mbit (the default flow) + 1Gbit (network red) + 2Gbit (group gold) = 3.5Gbit, more than the link, which has 1Gbit")
+	before, after := fast.QoS.Scheduler(0), slow.QoS.Scheduler(0)
+	assert.EqualValues(t, 1000*1_000_000/8, after.RateBytesPerSec)
+	sum := after.Leaves[0].MinBytesPerSec
+	for i := range after.Groups {
+		sum += after.Groups[i].MinBytesPerSec
+		assert.InDelta(t, float64(before.Groups[i].MinBytesPerSec)/3.5, float64(after.Groups[i].MinBytesPerSec), 1)
+	}
+	for i := range after.Leaves {
+		assert.InDelta(t, float64(before.Leaves[i].MinBytesPerSec)/3.5, float64(after.Leaves[i].MinBytesPerSec), 1)
+	}
+	assert.LessOrEqual(t, sum, after.RateBytesPerSec)
+	d := Compare(fast, slow)
+	assert.True(t, d.Empty(), "no flow is decided again")
+	ports.mbit["up0"] = 10_000
+	again, err := Compile(c, slow, ports)
+	require.NoError(t, err)
+	assert.True(t, fast.QoS.Equal(again.QoS))
+}
+
 // whole is a configuration with everything that shares can say.
 const wholeQoS = `host: {name: a, group: edge}
 uplinks:

@@ -100,6 +100,13 @@ func (d *Driver) Delete(name string) {
 	delete(d.taps, dev.tap)
 }
 
+// SetLink gives the link of an open device a state and a speed.
+func (d *Driver) SetLink(name string, up bool, mbit uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open[name].down, d.open[name].mbit = !up, mbit
+}
+
 // CheckClean reports what is left open, and packets that were lost.
 func (d *Driver) CheckClean() error {
 	d.mu.Lock()
@@ -176,7 +183,7 @@ func (d *Driver) openPort(dev *device, rx, tx int) (agent.Device, error) {
 			return nil, fmt.Errorf("%s: interface %s is busy", object, dev.tap)
 		}
 	}
-	dev.driver, dev.Device = d, d.net.Device(rx, tx)
+	dev.driver, dev.Device, dev.mbit = d, d.net.Device(rx, tx), 10_000
 	if dev.tap != "" {
 		dev.created = !d.taps[dev.tap]
 		d.taps[dev.tap] = true
@@ -283,15 +290,23 @@ type device struct {
 	mtu          int
 	gone, closed bool
 	dcb          agent.DCB
+	down         bool
+	mbit         uint32
 }
 
-func (v *device) MAC() packet.MAC      { return v.mac }
-func (v *device) MTU() int             { return v.mtu }
-func (v *device) Link() (bool, uint32) { return !v.closed, 10_000 }
-func (v *device) Created() bool        { return v.created }
-func (v *device) DCB() agent.DCB       { return v.dcb }
-func (v *device) Close() error         { return v.end("close", !v.persist) }
-func (v *device) Remove() error        { return v.end("remove", true) }
+func (v *device) MAC() packet.MAC { return v.mac }
+func (v *device) MTU() int        { return v.mtu }
+
+func (v *device) Link() (bool, uint32) {
+	v.driver.mu.Lock()
+	defer v.driver.mu.Unlock()
+	return !v.closed && !v.down, v.mbit
+}
+
+func (v *device) Created() bool  { return v.created }
+func (v *device) DCB() agent.DCB { return v.dcb }
+func (v *device) Close() error   { return v.end("close", !v.persist) }
+func (v *device) Remove() error  { return v.end("remove", true) }
 
 func (v *device) Gone() bool {
 	v.driver.mu.Lock()
