@@ -177,18 +177,19 @@ func (w *worker) encapsulate(q *rxQueue, p *packet.Packet, i int, a *action) {
 		tos = a.outerDSCP<<2 | tos&packet.ECNMask
 	}
 	fillOuter(h, a.sum, size, tos, byte(w.burst.Hash[i]>>56))
-	w.toNextHop(q.port, a, p)
+	w.toNextHop(q, a, p)
 }
 
 // toNextHop sends a packet that is complete but for the next hop's MAC to the fabric, or holds it until that is known.
-func (w *worker) toNextHop(in uint32, a *action, p *packet.Packet) {
+func (w *worker) toNextHop(q *rxQueue, a *action, p *packet.Packet) {
+	in := q.port
 	if a.flags&flagPCP != 0 && !insertTag(p, packet.MakeTCI(a.pcp, false, packet.VIDPriority)) {
 		w.discard(in, p, ReasonNoHeadroom)
 		return
 	}
 	mac := w.sw.neighbours.entries[a.nextHop].mac.Load()
 	if mac == 0 {
-		w.hold(in, a, p)
+		w.hold(q, a, p)
 		return
 	}
 	if len(w.held) > 0 {

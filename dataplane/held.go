@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/sluicenet/sluice/packet"
@@ -13,11 +14,13 @@ type heldPackets struct {
 	n      int
 	pkts   [heldPerNextHop]*packet.Packet
 	in     [heldPerNextHop]uint32
+	rx     [heldPerNextHop]uint16 // receive queue of in
 	queue  [heldPerNextHop]uint16
 }
 
 // hold keeps a packet for a next hop whose MAC is not known, and asks for it.
-func (w *worker) hold(in uint32, a *action, p *packet.Packet) {
+func (w *worker) hold(q *rxQueue, a *action, p *packet.Packet) {
+	in := q.port
 	e := &w.sw.neighbours.entries[a.nextHop]
 	ask := e.due(w.now)
 	if !ask && e.dead(w.now) {
@@ -28,7 +31,7 @@ func (w *worker) hold(in uint32, a *action, p *packet.Packet) {
 	if h == nil || h.n == heldPerNextHop {
 		w.discard(in, p, ReasonNextHopPending)
 	} else {
-		h.pkts[h.n], h.in[h.n], h.queue[h.n] = p, in, a.queue
+		h.pkts[h.n], h.in[h.n], h.rx[h.n], h.queue[h.n] = p, in, q.queue, a.queue
 		h.n++
 		w.ctr.of(in).queued++
 	}
@@ -37,8 +40,9 @@ func (w *worker) hold(in uint32, a *action, p *packet.Packet) {
 	}
 }
 
+// heldFor finds where packets for a next hop wait. Of several places (giveHeld), it is the one that is sent last.
 func (w *worker) heldFor(a *action) *heldPackets {
-	for i := range w.held {
+	for i := len(w.held) - 1; i >= 0; i-- {
 		if w.held[i].hop == a.nextHop {
 			return &w.held[i]
 		}
@@ -64,7 +68,7 @@ func (w *worker) releaseHeld() {
 			continue
 		}
 		if w.out.n+h.n > packet.MaxTx {
-			continue // the next iteration has room
+			break // the next iteration has room
 		}
 		w.release(h, mac)
 	}
@@ -103,7 +107,7 @@ func (w *worker) dropHeld(why Reason, gone func(h *heldPackets, in uint32) bool)
 				w.discard(in, p, why)
 				continue
 			}
-			h.pkts[n], h.in[n], h.queue[n] = p, in, h.queue[k]
+			h.pkts[n], h.in[n], h.rx[n], h.queue[n] = p, in, h.rx[k], h.queue[k]
 			n++
 		}
 		if h.n = n; n > 0 {
@@ -111,6 +115,51 @@ func (w *worker) dropHeld(why Reason, gone func(h *heldPackets, in uint32) bool)
 		}
 	}
 	w.held = kept
+}
+
+// takeHeld gives up the packets that came in by one receive queue, for the worker that gets the queue, which charges them as
+// queued from then on.
+func (w *worker) takeHeld(port uint32, queue uint16) (taken []heldPackets) {
+	kept := w.held[:0]
+	for i := range w.held {
+		h := w.held[i]
+		its, others := heldPackets{hop: h.hop, uplink: h.uplink}, heldPackets{hop: h.hop, uplink: h.uplink}
+		for k := range h.n {
+			to := &others
+			if h.in[k] == port && h.rx[k] == queue {
+				to = &its
+				w.ctr.of(port).queued--
+			}
+			to.pkts[to.n], to.in[to.n], to.rx[to.n], to.queue[to.n] = h.pkts[k], h.in[k], h.rx[k], h.queue[k]
+			to.n++
+		}
+		if its.n > 0 {
+			taken = append(taken, its)
+		}
+		if others.n > 0 {
+			kept = append(kept, others)
+		}
+	}
+	w.held = kept
+	return taken
+}
+
+// giveHeld takes over what takeHeld gave. It goes in front of what waits here for the same next hops, so that no packet of a
+// flow that comes in later can overtake it. What there is no room for is dropped.
+func (w *worker) giveHeld(given []heldPackets) {
+	room := min(len(given), cap(w.held)-len(w.held))
+	for i := range given[room:] {
+		h := &given[room+i]
+		for k := range h.n {
+			w.discard(h.in[k], h.pkts[k], ReasonNextHopPending)
+		}
+	}
+	w.held = slices.Insert(w.held, 0, given[:room]...)
+	for i := range given[:room] {
+		for _, in := range given[i].in[:given[i].n] {
+			w.ctr.of(in).queued++
+		}
+	}
 }
 
 // refreshNeighbours confirms next hops whose address is old, by unicast, and forgets it when they do not answer.

@@ -130,6 +130,27 @@ func (s *protection) limits() bool {
 	return s.turn-s.waits[0].turn <= 1 && s.share-1 < 99
 }
 
+// welcome lets a queue into this worker's accounts: what it owes goes along, and it is served.
+func (s *protection) welcome(q *rxQueue) {
+	for k := range q.slow {
+		q.slow[k].seen, q.slow[k].period = s.earned, 0
+	}
+	q.fullSince, q.fullTurn, q.learnRound = 0, 0, 0
+}
+
+// leave takes a queue out of this worker's accounts.
+func (s *protection) leave(q *rxQueue) {
+	for i := range s.waits {
+		if s.waits[i].ref == q.ref {
+			s.waits[i] = waiter{}
+		}
+	}
+	if q.rests {
+		q.rests = false
+		s.resting--
+	}
+}
+
 // othersWait reports whether known flows of another queue wait.
 func (s *protection) othersWait(ref uint32) bool {
 	for i := range s.waits {

@@ -157,7 +157,7 @@ func (w *worker) rewrite(q *rxQueue, p *packet.Packet, i int, a *action) {
 		return
 	}
 	*(*packet.MAC)(data[6:]) = *(*packet.MAC)(a.header[6:])
-	w.toNextHop(q.port, a, p)
+	w.toNextHop(q, a, p)
 }
 
 // rewriteFault says why a payload could not be rewritten.

@@ -26,20 +26,45 @@ type QueueStatus struct {
 	QueueTotals
 }
 
-// Workers reports on all workers. It waits for none of them.
+// Workers reports on all workers. It waits for none of them. A queue that is between two workers is told as the old one's.
 func (s *Switch) Workers() []WorkerStatus {
-	var all []WorkerStatus
-	for _, w := range s.running() {
+	for {
+		moves := s.moves.Load()
+		all := s.readWorkers()
+		if s.moves.Load() == moves { // else one may be missing, or be there twice
+			return all
+		}
+	}
+}
+
+func (s *Switch) readWorkers() (all []WorkerStatus) {
+	workers, moving := s.running(), s.moving.Load()
+	there := false
+	for _, w := range workers {
+		list := *w.listed.Load()
 		told := w.shown.load()
 		st := WorkerStatus{ID: w.id, Core: w.core, Age: s.age(told.at), LoopTotals: told.totals, LearnLost: w.events.lost.Load()}
-		for _, q := range *w.listed.Load() {
-			told := q.shown.load()
-			st.Queues = append(st.Queues, QueueStatus{Port: q.port, Queue: q.queue, Age: s.age(told.at), QueueTotals: told.totals})
-			st.Flows += told.totals.Flows
+		for _, q := range list {
+			if moving != nil && moving.q == q {
+				if there {
+					continue
+				}
+				there = true
+			}
+			st.add(s, q)
 		}
 		all = append(all, st)
 	}
+	if moving != nil && !there && moving.from.id < len(all) {
+		all[moving.from.id].add(s, moving.q)
+	}
 	return all
+}
+
+func (st *WorkerStatus) add(s *Switch, q *rxQueue) {
+	told := q.shown.load()
+	st.Queues = append(st.Queues, QueueStatus{Port: q.port, Queue: q.queue, Age: s.age(told.at), QueueTotals: told.totals})
+	st.Flows += told.totals.Flows
 }
 
 func (s *Switch) age(at uint64) time.Duration { return time.Duration(s.sinceStart() - at) }

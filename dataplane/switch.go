@@ -117,7 +117,11 @@ type Switch struct {
 	reportMu sync.Mutex
 
 	drainTime time.Duration                       // tests have more
+	patience  time.Duration                       // with workers that do not take part in a move; tests have less
 	newLane   func(reader *worker) (*lane, error) // tests let it fail
+
+	moving atomic.Pointer[move] // the one move that is under way
+	moves  atomic.Uint64        // that began or ended
 
 	fdbMu sync.Mutex // the one writer of fdb
 	quit  chan struct{}
@@ -131,7 +135,7 @@ func New(cfg Config) (*Switch, error) {
 	}
 	perCycle, _ := bits.Div64(uint64(time.Second)>>32, uint64(time.Second)<<32, cfg.TSCHz)
 	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), storms: make(storms, cfg.MaxPorts), started: time.Now(),
-		ports: map[uint32]PortSpec{}, drainTime: drainTime, newLane: newLane, quit: make(chan struct{}),
+		ports: map[uint32]PortSpec{}, drainTime: drainTime, patience: movePatience, newLane: newLane, quit: make(chan struct{}),
 		gone: make(chan struct{})}
 	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
 	go s.control()
@@ -299,27 +303,6 @@ func (s *Switch) attachTx(w *worker, spec PortSpec) (err error) {
 	return err
 }
 
-// addQueue runs on the worker's thread.
-func (w *worker) addQueue(q *rxQueue) error {
-	q.ref = uint32(len(w.queues))
-	for i, old := range w.queues {
-		if old == nil {
-			q.ref = uint32(i)
-			break
-		}
-	}
-	if err := w.poller.AddRx(q.device, q.queue, q.ref); err != nil {
-		return err
-	}
-	if int(q.ref) == len(w.queues) {
-		w.queues = append(w.queues, nil)
-	}
-	w.queues[q.ref] = q
-	q.publish(w.sw.sinceStart())
-	w.listQueues()
-	return nil
-}
-
 // RemovePort takes a port off the workers. When it returns, every worker has passed a quiescent point: no packet is on
 // its way to or from the port, and its index and its device may be given to others. Publish a snapshot without the port
 // first, so that nobody sends to it any more.
@@ -349,14 +332,12 @@ func (s *Switch) detach(index uint32) {
 	for _, w := range s.workers {
 		w.do(func() {
 			w.dropHeld(ReasonPortGone, func(h *heldPackets, in uint32) bool { return h.uplink == index || in == index })
-			for i, q := range w.queues {
+			for _, q := range w.queues {
 				if q != nil && q.port == index {
-					w.poller.RemoveRx(q.ref)
+					w.takeOff(q)
 					q.free()
-					w.queues[i] = nil
 				}
 			}
-			w.listQueues()
 			w.poller.ClearTx(index)
 		})
 	}

@@ -2,9 +2,7 @@ package dataplane
 
 import (
 	"fmt"
-	"math/bits"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sluicenet/sluice/packet"
-	"github.com/sluicenet/sluice/policy"
 )
 
 const (
@@ -76,35 +73,6 @@ type worker struct {
 	asleep atomic.Bool  // it may nap, and is to be woken when packets are handed to it
 	stop   bool
 	done   chan struct{}
-}
-
-// rxQueue is a receive queue on a worker's list, with the flows and actions that belong to it.
-type rxQueue struct {
-	ref        uint32
-	port       uint32
-	queue      uint16
-	device     uint32
-	scope      uint32
-	uplink     bool
-	flows      *flowTable[packet.Key, *packet.Key]
-	wide       *flowTable[packet.WideKey, *packet.WideKey]
-	actions    *actionTable
-	release    func(uint32)
-	icmp       rateLimit // of errors about what came in here
-	slow       [numSlowKinds]account
-	fullSince  uint64 // time stamp since which its bursts are full and hold known flows; 0 when not
-	fullTurn   uint64 // the last such turn
-	rests      bool   // it is not polled, see protect.go
-	restKind   slowKind
-	restEnd    uint64
-	learned    int // events in the round of timers that ends at learnRound
-	learnRound int64
-	totals     QueueTotals
-	shown      *published[stamped[QueueTotals]]
-
-	snap  *policy.Snapshot // that mac and local were taken from
-	mac   packet.MAC
-	local packet.Fabric
 }
 
 func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
@@ -290,21 +258,29 @@ func (w *worker) receive() {
 // has ended.
 func (w *worker) do(f func()) bool {
 	finished := make(chan struct{})
-	w.mu.Lock()
-	if w.stopped {
-		w.mu.Unlock()
-		return false
-	}
-	w.commands = append(w.commands, func() {
+	posted := w.post(func() {
 		f()
 		w.ctr.publish() // before the caller goes on and reads them
 		w.publishLoop()
 		close(finished)
 	})
+	if posted {
+		<-finished
+	}
+	return posted
+}
+
+// post is do for those who do not wait.
+func (w *worker) post(f func()) bool {
+	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return false
+	}
+	w.commands = append(w.commands, f)
 	w.pending.Store(true)
 	w.mu.Unlock()
 	w.poller.Wake()
-	<-finished
 	return true
 }
 
@@ -337,57 +313,6 @@ func (w *worker) leave() {
 	w.poller.Close()
 	w.out.free()
 }
-
-func newRxQueue(s *Switch, spec PortSpec, queue int) (*rxQueue, error) {
-	q := &rxQueue{port: spec.Index, queue: uint16(queue), device: spec.Device, uplink: spec.Uplink,
-		scope: packet.PortScope(spec.Index),
-		shown: newPublished[stamped[QueueTotals]](),
-		icmp:  rateLimit{perSecond: icmpErrorsPerSecond, burst: icmpErrorBurst, tokens: icmpErrorBurst}}
-	var err error
-	if q.flows, err = newFlowTable[packet.Key, *packet.Key](s.cfg.MaxFlows, s.seed()); err != nil {
-		return nil, err
-	}
-	if q.wide, err = newFlowTable[packet.WideKey, *packet.WideKey](s.cfg.MaxFlows/2, s.seed()); err != nil {
-		q.free()
-		return nil, err
-	}
-	if q.actions, err = newActionTable(maxActions); err != nil {
-		q.free()
-		return nil, err
-	}
-	q.release = q.actions.release
-	return q, nil
-}
-
-// maxActions bounds the different fates of one queue's flows. Beyond it flows are decided packet by packet.
-const maxActions = 1 << 17
-
-func (q *rxQueue) free() {
-	if q.flows != nil {
-		q.flows.free()
-	}
-	if q.wide != nil {
-		q.wide.free()
-	}
-	if q.actions != nil {
-		q.actions.free()
-	}
-}
-
-// refresh takes the addresses of an uplink from a new snapshot.
-func (q *rxQueue) refresh(snap *policy.Snapshot) {
-	q.snap = snap
-	q.mac = snap.Port(q.port).MAC
-	q.local.MAC = bits.ReverseBytes64(q.mac.Uint64()) >> 16
-	q.local.PAs = q.local.PAs[:0]
-	for i := range snap.PAs {
-		if pa := &snap.PAs[i]; pa.Uplink == q.port && pa.Addr.Is4() {
-			q.local.PAs = append(q.local.PAs, pa.Addr.V4())
-		}
-	}
-}
-
-func (q *rxQueue) ownsPA(addr uint32) bool { return slices.Contains(q.local.PAs, addr) }
 
 // timers are the worker's slow duties: idle flows, and for the first worker the fabric's ARP cache.
 func (w *worker) timers() {
