@@ -37,6 +37,9 @@ type Config struct {
 	Streams []Stream
 	TSCHz   uint64
 	Burst   int // packets made by one poll at most, up to MaxBurst; 0 is DefaultBurst
+	// Window is how many packets are under way at most while streams run, give or take a burst of each poller; 0: as many as
+	// there is room for. A switch whose workers hand packets to each other drops what comes faster than it goes.
+	Window int
 }
 
 // Bursts.
@@ -64,7 +67,9 @@ type Net struct {
 	byName  map[string]*port
 	streams []stream
 	burst   int
+	window  int64
 	tscHz   uint64
+	flying  atomic.Int64 // packets under way, while there is a window
 	phase   atomic.Uint32
 	round   atomic.Uint64 // of Start: packets of another one count for nothing
 
@@ -86,7 +91,7 @@ type port struct {
 
 // New makes the ports and streams. Nothing moves yet.
 func New(c Config) (*Net, error) {
-	n := &Net{byName: map[string]*port{}, burst: c.Burst, tscHz: c.TSCHz, streams: make([]stream, len(c.Streams))}
+	n := &Net{byName: map[string]*port{}, burst: c.Burst, window: int64(c.Window), tscHz: c.TSCHz, streams: make([]stream, len(c.Streams))}
 	if n.burst == 0 {
 		n.burst = DefaultBurst
 	}
@@ -119,6 +124,9 @@ func (n *Net) Handle(name string) (uint32, bool) {
 	}
 	return 0, false
 }
+
+// Named reports whether there is a sequence port of a name.
+func (n *Net) Named(name string) bool { return n.byName[name] != nil }
 
 // byHandle finds the sequence port of a device, nil for real ones.
 func (n *Net) byHandle(device uint32) *port {
@@ -159,6 +167,7 @@ func (n *Net) Start(ctx context.Context, patience time.Duration) error {
 	n.mu.Lock()
 	n.incidents, n.unlisted = nil, 0
 	n.mu.Unlock()
+	n.flying.Store(0)
 	n.round.Add(1)
 	n.phase.Store(uint32(running))
 	return nil

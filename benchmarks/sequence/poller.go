@@ -148,11 +148,16 @@ func (p *Poller) Poll() {
 		p.round, p.now, p.last = round, Totals{}, 0
 	}
 	runs, packets := io.NumTxRuns, io.NumTx
+	arrived := p.now.Arrived
 	mine := p.takeAll()
 	if mine > 0 && mine < runs {
 		p.split(runs)
 	} else if mine > 0 {
 		io.NumTxRuns, io.NumTx = 0, 0
+	}
+	made := p.now.Made
+	if p.net.window > 0 && p.now.Arrived != arrived {
+		p.net.flying.Add(int64(arrived) - int64(p.now.Arrived))
 	}
 	budget := min(io.RxBudget, packet.MaxRx)
 	io.RxBudget = max(budget, uint32(p.net.burst)) - uint32(p.net.burst)
@@ -165,6 +170,9 @@ func (p *Poller) Poll() {
 	p.keepTime()
 	if budget > 0 {
 		p.receive(budget)
+	}
+	if p.net.window > 0 && p.now.Made != made {
+		p.net.flying.Add(int64(p.now.Made - made))
 	}
 	p.publish()
 }
@@ -311,6 +319,9 @@ func (p *Poller) fresh() *packet.Packet {
 func (p *Poller) receive(budget uint32) {
 	now := phase(p.net.phase.Load())
 	left := uint32(p.net.burst)
+	if p.net.window > 0 && now == running {
+		left = min(left, uint32(max(p.net.window-p.net.flying.Load(), 0)))
+	}
 	for n := len(p.queues); n > 0; n-- {
 		if p.next++; p.next >= len(p.queues) {
 			p.next = 0

@@ -94,7 +94,11 @@ func (w *site) config(n *neighbour, namespace string) []byte {
 	p("host: {name: soak}")
 	p("dataplane: {idleSleep: 500us}")
 	p("uplinks:")
-	p("  - {name: %s, device: {devargs: sequence}, queues: %d, mtu: %d, providerAddresses: [%s/%d]}", uplinkName, w.Queues, uplinkMTU, nearPA, fabric.Bits())
+	qos := ""
+	if w.rate != "" {
+		qos = fmt.Sprintf(", qos: {rate: %s, classes: [{tc: 0, name: all, share: 100%%, queue: 4MiB}]}", w.rate)
+	}
+	p("  - {name: %s, device: {devargs: sequence}, queues: %d, mtu: %d, providerAddresses: [%s/%d]%s}", uplinkName, w.Queues, uplinkMTU, nearPA, fabric.Bits(), qos)
 	if n.uplink {
 		p("  - {name: up9, device: {devargs: \"net_null9,no-rx=1\"}, mtu: 1500, providerAddresses: [172.31.0.1/24]}")
 	}

@@ -26,6 +26,11 @@ type Result struct {
 	Partial  bool             `json:"partial"` // it ended before its time
 	Every    time.Duration    `json:"changesEveryNs"`
 
+	Moves     int           `json:"moves,omitempty"` // of receive queues between workers
+	MoveMax   time.Duration `json:"moveMaxNs,omitempty"`
+	Decisions uint64        `json:"decisions,omitempty"` // flows that were new or decided again
+	Rate      string        `json:"schedulerRate,omitempty"`
+
 	Applies  int            `json:"applies"` // configurations applied
 	Changes  int            `json:"changes"` // that these made, as apply lists them
 	Kinds    map[string]int `json:"kinds"`
@@ -54,10 +59,17 @@ func (r *Result) String() string {
 	if r.Partial {
 		how = " (PARTIAL: interrupted)"
 	}
-	return fmt.Sprintf("%s of %s%s: %s of %s, %s, %.2f Mpps\n%s\n%d configurations applied with %d changes: median %s, longest %s\n",
+	moved := ""
+	if r.Moves > 0 {
+		moved = fmt.Sprintf("%s of receive queues between workers, the longest took %s\n", result.Count(r.Moves, "move"), r.MoveMax.Round(time.Microsecond))
+	}
+	if r.Rate != "" {
+		moved += fmt.Sprintf("the uplink has a scheduler of %s\n", r.Rate)
+	}
+	return fmt.Sprintf("%s of %s%s: %s of %s, %s, %.2f Mpps\n%s\n%d configurations applied with %d changes: median %s, longest %s; %d times a flow was new or decided again\n",
 		r.Took.Round(time.Millisecond), r.Planned, how, result.Count(r.Shape.Flows, "stream"), result.Count(r.Shape.Tenants, "tenant"),
 		result.Count(r.Workers, "worker"), r.PacketsPerSecond/1e6, &r.Totals,
-		r.Applies, r.Changes, r.ApplyP50.Round(time.Microsecond), r.ApplyMax.Round(time.Microsecond))
+		r.Applies, r.Changes, r.ApplyP50.Round(time.Microsecond), r.ApplyMax.Round(time.Microsecond), r.Decisions) + moved
 }
 
 // ErrLoss says that packets of untouched streams did not arrive as they should.

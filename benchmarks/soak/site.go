@@ -88,12 +88,13 @@ type vm struct {
 // site is the host under test with the tenants that stay as they are.
 type site struct {
 	Shape
-	vms   []vm // here
+	rate  string // of the uplink's scheduler; "": it has none
+	vms   []vm   // here
 	peers []vm
 }
 
-func newSite(s Shape) *site {
-	w := &site{Shape: s}
+func newSite(s Shape, rate string) *site {
+	w := &site{Shape: s, rate: rate}
 	for t := range s.Tenants {
 		for sub := range subnets {
 			here := 1

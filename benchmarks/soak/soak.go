@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicenet/sluice/agent"
 	"github.com/sluicenet/sluice/benchmarks/sequence"
+	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/policy"
 )
 
@@ -26,6 +27,8 @@ type Spec struct {
 	Namespace string                                                        // for the changing taps; "": the process's own
 	Duration  time.Duration
 	Every     time.Duration // between changes of the configuration
+	Moves     time.Duration // between two moves of a stream's receive queue to another worker; 0: none
+	Rate      string        // of the uplink's scheduler, as in a configuration; "": it has none
 	Burst     int           // of the sequence ports; 0: their default
 	Seed      uint64        // of the changes
 	Log       *slog.Logger
@@ -57,12 +60,15 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	if len(spec.Cores) == 0 || spec.Duration <= 0 || spec.Every <= 0 {
 		return nil, fmt.Errorf("%d workers for %s, changes every %s: want at least one worker, and times above zero", len(spec.Cores), spec.Duration, spec.Every)
 	}
+	if spec.Moves < 0 || spec.Moves > 0 && len(spec.Cores) < 2 {
+		return nil, fmt.Errorf("moves every %s among %d workers: want two workers at least, and a time above zero", spec.Moves, len(spec.Cores))
+	}
 	spec.Outputs, spec.Queues = len(spec.Cores), len(spec.Cores)
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	s := &soak{Spec: spec, site: newSite(spec.Shape), other: full(), rand: rand.New(rand.NewPCG(spec.Seed, 0))}
-	s.result = &Result{Shape: spec.Shape, Workers: len(spec.Cores), Planned: spec.Duration, Every: spec.Every, Kinds: map[string]int{}, Began: time.Now()}
+	s := &soak{Spec: spec, site: newSite(spec.Shape, spec.Rate), other: full(), rand: rand.New(rand.NewPCG(spec.Seed, 0))}
+	s.result = &Result{Shape: spec.Shape, Workers: len(spec.Cores), Planned: spec.Duration, Every: spec.Every, Rate: spec.Rate, Kinds: map[string]int{}, Began: time.Now()}
 	if err := s.start(ctx); err != nil {
 		s.result.Partial = true
 		return s.result, err
@@ -85,7 +91,7 @@ func (s *soak) start(ctx context.Context) (err error) {
 	}
 	streams, err := s.site.streams()
 	if err == nil {
-		s.net, err = sequence.New(sequence.Config{Ports: s.ports(), Streams: streams, TSCHz: s.driver.TSCHz(), Burst: s.Burst})
+		s.net, err = sequence.New(sequence.Config{Ports: s.ports(), Streams: streams, TSCHz: s.driver.TSCHz(), Burst: s.Burst, Window: s.window()})
 	}
 	if err != nil {
 		return errors.Join(err, s.driver.Close())
@@ -103,6 +109,14 @@ func (s *soak) start(ctx context.Context) (err error) {
 	return nil
 }
 
+// window is few enough packets for the lanes between two workers and the queues of a scheduler, where there are such.
+func (s *soak) window() int {
+	if s.Rate == "" {
+		return 0
+	}
+	return dataplane.LaneSize / 2
+}
+
 func (s *soak) ports() []sequence.Port {
 	ports := []sequence.Port{{Name: uplinkName, RxQueues: s.Queues, TxQueues: s.Outputs, Hops: s.site.hops()}}
 	for i := range s.site.vms {
@@ -118,6 +132,13 @@ func (s *soak) run(ctx context.Context) error {
 	changes, progress := time.NewTicker(s.Every), time.NewTicker(progressEvery)
 	defer changes.Stop()
 	defer progress.Stop()
+	moves := time.NewTicker(max(s.Moves, time.Millisecond))
+	defer moves.Stop()
+	if s.Moves == 0 {
+		moves.Stop()
+	}
+	s.result.Decisions = s.decisions()
+	defer func() { s.result.Decisions = s.decisions() - s.result.Decisions }()
 	end := time.NewTimer(s.Duration)
 	defer end.Stop()
 	defer func() { s.result.Took = time.Since(began) }()
@@ -130,12 +151,53 @@ func (s *soak) run(ctx context.Context) error {
 		case <-progress.C:
 			s.result.Took = time.Since(began)
 			s.report()
+		case <-moves.C:
+			if err := s.move(); err != nil {
+				return err
+			}
 		case <-changes.C:
 			if err := s.change(ctx); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// move lets another worker have one of the receive queues that streams come in by.
+func (s *soak) move() error {
+	type place struct {
+		port   uint32
+		queue  uint16
+		worker int
+	}
+	var all []place
+	workers, running := s.agent.Switch().Workers(), s.agent.Running()
+	for _, w := range workers {
+		for _, q := range w.Queues {
+			if s.net.Named(running.PortName(q.Port)) {
+				all = append(all, place{q.Port, q.Queue, w.ID})
+			}
+		}
+	}
+	at := all[s.rand.IntN(len(all))]
+	before := time.Now()
+	if err := s.agent.Switch().MoveQueue(at.port, at.queue, other(s.rand, at.worker, len(workers)-1)); err != nil {
+		return fmt.Errorf("move %d: %w", s.result.Moves+1, err)
+	}
+	s.result.Moves++
+	s.result.MoveMax = max(s.result.MoveMax, time.Since(before))
+	return nil
+}
+
+// decisions is how often a flow was new, or decided again.
+func (s *soak) decisions() (n uint64) {
+	s.agent.Switch().Quiesce()
+	for _, w := range s.agent.Switch().Workers() {
+		for _, q := range w.Queues {
+			n += q.Misses
+		}
+	}
+	return n
 }
 
 // change applies the next configuration.

@@ -66,6 +66,31 @@ func TestUntouchedStreamsNoticeNothing(t *testing.T) {
 	}
 }
 
+// Receive queues that carry streams at full rate move between workers all the time, also while the uplink has a scheduler
+// that one of them owns, with a backlog and without: nothing is lost or reordered, and no flow is decided again.
+func TestMovesLoseAndReorderNothing(t *testing.T) {
+	for name, rate := range map[string]string{"no scheduler": "", "scheduler": "100Gbit", "scheduler with a backlog": "100Mbit"} {
+		t.Run(name, func(t *testing.T) {
+			s := spec(-1, -1, -1)
+			s.Every, s.Moves, s.Rate = time.Hour, time.Millisecond, rate
+			var r *Result
+			for s.Duration = time.Second; s.Duration < time.Minute; s.Duration *= 4 { // a busy machine takes longer
+				var err error
+				r, err = Run(context.Background(), s)
+				require.NoError(t, err)
+				if r.Moves > 100 && r.Totals.Made > 10_000 {
+					break
+				}
+			}
+			assert.Greater(t, r.Moves, 100)
+			assert.Greater(t, r.Totals.Made, uint64(10_000))
+			assert.Zero(t, r.Decisions)
+			assert.Positive(t, r.MoveMax)
+			assert.Contains(t, r.String(), "moves of receive queues between workers")
+		})
+	}
+}
+
 func TestInterruptedSoakIsPartial(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := spec(-1)
@@ -108,7 +133,7 @@ func TestSoakThatCannotStartIsPartial(t *testing.T) {
 
 // Every configuration that the changes can lead to is a valid one.
 func TestEveryChangeIsValid(t *testing.T) {
-	w, n, r := newSite(small()), full(), rand.New(rand.NewPCG(7, 0))
+	w, n, r := newSite(small(), ""), full(), rand.New(rand.NewPCG(7, 0))
 	last := ""
 	for step := range 150 {
 		kinds := n.step(step, r)
@@ -144,6 +169,7 @@ func TestRunRefuses(t *testing.T) {
 		"frames of 2000": func(s *Spec) { s.Sizes = []int{2000} },
 		"0 workers":      func(s *Spec) { s.Cores = nil },
 		"every 0s":       func(s *Spec) { s.Every = 0 },
+		"two workers":    func(s *Spec) { s.Moves = time.Second },
 	} {
 		s := spec(-1)
 		spoil(&s)

@@ -26,6 +26,9 @@ type soakFlags struct {
 	profile  string
 	duration time.Duration
 	every    time.Duration
+	moves    time.Duration
+	flows    int
+	rate     string
 	cores    []int
 	seed     uint64
 	out      string
@@ -39,12 +42,15 @@ func (a *app) soakCommand() *cobra.Command {
 		Use: "soak", Short: "Run the switch under full load while its configuration changes", Args: cobra.NoArgs,
 		Long: `Run a whole agent with its workers at full load, and apply another configuration every second: vports, uplinks and
 networks come and go, rules, records, routes, methods, MTUs and addresses change. The streams of all other ports are
-numbered, made and checked inside the workers. Fails when one packet of these is lost, reordered or altered. Needs DPDK
+numbered, made and checked inside the workers. With --moves the receive queues of these move from worker to worker. Fails when one packet of these is lost, reordered or altered. Needs DPDK
 and root, for taps. Ctrl-C keeps what was seen until then, marked as partial.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			shape, err := soakShape(o.profile)
 			if err != nil {
 				return err
+			}
+			if o.flows > 0 {
+				shape.Flows = o.flows
 			}
 			return a.soak(cmd.Context(), shape, o)
 		},
@@ -53,6 +59,9 @@ and root, for taps. Ctrl-C keeps what was seen until then, marked as partial.`,
 	f.StringVar(&o.profile, "profile", "soak", "profile of the streams that nothing may happen to: tenants, VMs, peers, flows, sizes")
 	f.DurationVar(&o.duration, "duration", 10*time.Minute, "how long")
 	f.DurationVar(&o.every, "every", time.Second, "time between two changes of the configuration")
+	f.DurationVar(&o.moves, "moves", 0, "time between two moves of a receive queue to another worker; 0 moves none")
+	f.IntVar(&o.flows, "flows", 0, "streams; 0 takes the profile's")
+	f.StringVar(&o.rate, "rate", "", `rate of a scheduler of the uplink, such as 10Gbit; "" is none. Packets under way are few enough for its queues then`)
 	f.IntSliceVar(&o.cores, "cores", []int{1}, "cores of the workers")
 	f.Uint64Var(&o.seed, "seed", 1, "of the changes: the same seed makes the same changes")
 	f.StringVarP(&o.out, "out", "d", "", "folder to write "+soak.FileName+" to")
@@ -103,7 +112,7 @@ func (a *app) soak(ctx context.Context, shape soak.Shape, o soakFlags) (err erro
 	}
 	defer func() { err = errors.Join(err, leave()) }()
 	result, err := soak.Run(ctx, soak.Spec{
-		Shape: shape, Cores: o.cores, Namespace: vms, Duration: o.duration, Every: o.every, Seed: o.seed,
+		Shape: shape, Cores: o.cores, Namespace: vms, Duration: o.duration, Every: o.every, Moves: o.moves, Rate: o.rate, Seed: o.seed,
 		Driver: func(_ *policy.Config, pool agent.Pool) (agent.Driver, error) {
 			return openAgentDriver(pool, machine.ControlCore(o.cores[0]))
 		},
