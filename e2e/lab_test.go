@@ -223,7 +223,12 @@ func (d *daemon) drops() map[string]map[string]uint64 {
 
 // cli runs the sluice command against the daemon and returns what it printed.
 func (d *daemon) cli(args ...string) (string, error) {
-	cmd := exec.CommandContext(d.l.ctx, program("sluice"), append([]string{"--socket", d.socket()}, args...)...)
+	return d.l.command(append([]string{program("sluice"), "--socket", d.socket()}, args...)...)
+}
+
+// command runs a command on the machine itself, in no namespace of the lab, and returns what it printed.
+func (l *lab) command(argv ...string) (string, error) {
+	cmd := exec.CommandContext(l.ctx, argv[0], argv[1:]...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -96,16 +96,23 @@ func newPair(t *testing.T) *pair { return newPairOn(t, 1600) }
 func newPairOn(t *testing.T, mtu int) *pair {
 	t.Helper()
 	l := newLab(t)
-	p := &pair{lab: l, fabric: l.namespace("fabric"), vms: map[string]*netlab.Namespace{}}
-	hostA, hostB := l.namespace("host-a"), l.namespace("host-b")
-	l.wire(hostA, "eth1", p.fabric, "to-a", mtu)
-	l.wire(hostB, "eth1", p.fabric, "to-b", mtu)
-	require.NoError(t, p.fabric.AddBridge("br0", mtu, "to-a", "to-b"))
+	fabric, hostA, hostB := l.namespace("fabric"), l.namespace("host-a"), l.namespace("host-b")
+	l.wire(hostA, "eth1", fabric, "to-a", mtu)
+	l.wire(hostB, "eth1", fabric, "to-b", mtu)
+	require.NoError(t, fabric.AddBridge("br0", mtu, "to-a", "to-b"))
+	p := l.startPair(hostA, hostB, func(host string) string {
+		return strings.Replace(pairConfig(host), "mtu: 1600", fmt.Sprintf("mtu: %d", mtu), 1)
+	})
+	p.fabric = fabric
+	return p
+}
+
+// startPair starts the daemons and sets up the VMs.
+func (l *lab) startPair(hostA, hostB *netlab.Namespace, config func(host string) string) *pair {
+	l.t.Helper()
+	p := &pair{lab: l, vms: map[string]*netlab.Namespace{}}
 	for _, v := range pairVMs {
 		p.vms[v.name] = l.namespace(v.name)
-	}
-	config := func(host string) string {
-		return strings.Replace(pairConfig(host), "mtu: 1600", fmt.Sprintf("mtu: %d", mtu), 1)
 	}
 	p.a, p.b = l.sluiced(hostA, "a", config("a")), l.sluiced(hostB, "b", config("b"))
 	for _, v := range pairVMs {

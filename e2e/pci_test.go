@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicenet/sluice/demo/netlab"
+	"github.com/sluicenet/sluice/internal/vmlab"
+)
+
+// Two NICs of an emulated machine, on one wire.
+//
+//	red-1 ... ─ sluiced a ─ 0000:01:00.0 (igb0) ── hub ── 0000:02:00.0 (igb1) ─ sluiced b ─ red-2 ...
+var igbNICs = vmlab.Options{
+	MemoryMiB: 2048,
+	Kernel:    []string{"intel_iommu=on", "iommu=pt"},
+	Devices: []string{
+		"-device", "intel-iommu,intremap=on",
+		"-netdev", "hubport,hubid=0,id=wire0", "-netdev", "hubport,hubid=0,id=wire1",
+		"-device", "pcie-root-port,id=port0,chassis=1,slot=1", "-device", "pcie-root-port,id=port1,chassis=2,slot=2",
+		"-device", "igb,id=igb0,bus=port0,netdev=wire0,mac=52:54:00:00:00:01,romfile=",
+		"-device", "igb,id=igb1,bus=port1,netdev=wire1,mac=52:54:00:00:00:02,romfile=",
+	},
+}
+
+// nicsVariable names the two NICs that a test may take, by their PCI addresses. Only a machine made for it sets this.
+const nicsVariable = "SLUICE_E2E_NICS"
+
+func TestMachinePCI(t *testing.T) {
+	kit := kitOf(t)
+	if !kit.HasIGB() {
+		t.Skip("this QEMU has no NIC igb: release 9 has, which make lab-deps gets from Debian's backports")
+	}
+	const test = "TestPCI"
+	m := machine(t, kit, 5*time.Minute, igbNICs,
+		scriptOf(t, "modprobe -a igb vfio-pci\necho 256 >/proc/sys/vm/nr_hugepages\nexport "+nicsVariable+"='0000:01:00.0 0000:02:00.0'", test))
+	go func() { // as somebody who pulls a cable
+		for _, pull := range []bool{true, false} {
+			name := map[bool]string{true: "pull", false: "plug"}[pull]
+			if m.WaitFile(name) == nil {
+				assert.NoError(t, m.Do("set_link", map[string]any{"name": "igb0", "up": !pull}))
+			}
+		}
+	}()
+	requirePassed(t, m, test)
+}
+
+// cards are all NICs of the machine, by PCI address.
+func (l *lab) cards() map[string]struct{ PCI, Name, Driver, Was string } {
+	l.t.Helper()
+	var list struct {
+		Cards []struct{ PCI, Name, Driver, Was string }
+	}
+	out := l.must(program("sluice"), "nic", "list", "-o", "json")
+	require.NoError(l.t, json.Unmarshal([]byte(out), &list), out)
+	all := map[string]struct{ PCI, Name, Driver, Was string }{}
+	for _, c := range list.Cards {
+		all[c.PCI] = c
+	}
+	return all
+}
+
+// must runs a command on the machine itself.
+func (l *lab) must(argv ...string) string {
+	l.t.Helper()
+	out, err := l.command(argv...)
+	require.NoError(l.t, err, out)
+	return out
+}
+
+// A NIC goes from the kernel to sluiced, carries tenants' traffic, and goes back.
+func TestPCI(t *testing.T) {
+	nics := strings.Fields(os.Getenv(nicsVariable))
+	if len(nics) != 2 {
+		t.Skip(nicsVariable + " names no two NICs: make test-lab runs this test in a machine that has them")
+	}
+	l := newLab(t)
+	before := l.cards()
+	require.Equal(t, "igb", before[nics[0]].Driver)
+	// Classes that a device could schedule by itself. The outer frames get a tag with them.
+	const qos = ", qos: {classes: [{tc: 0, name: c0, share: 25%, ecn: off}, {tc: 1, name: c1, share: 25%, ecn: off}, " +
+		"{tc: 2, name: c2, share: 25%, ecn: off}, {tc: 3, name: c3, share: 25%, ecn: off}]}}"
+	const outer = "classification: {outer: [{tc: 0, pcp: 0}, {tc: 1, pcp: 1}, {tc: 2, pcp: 2}, {tc: 3, pcp: 3}]}\n"
+	config := func(host string) string {
+		yaml := strings.Replace(pairConfig(host), "{driver: af_packet, interface: eth1}, mtu: 1600", `{pci: "`+nics[int(host[0]-'a')]+`"}, mtu: 1600, queues: 2`, 1)
+		return strings.Replace(yaml, "/24]}\n", "/24]"+qos+"\n", 1) + outer
+	}
+	file := l.Path("doctor.yaml")
+	expanded := (&daemon{l: l, name: "a"}).expand(config("a"))
+	require.NoError(t, os.WriteFile(file, []byte(expanded), 0o644))
+	out, err := l.command(program("sluice"), "doctor", file)
+	require.Error(t, err, "the NIC is the kernel's")
+	assert.Contains(t, out, nics[0]+" ("+before[nics[0]].Name+") is bound to igb, not to a driver that DPDK uses")
+	t.Logf("before:\n%s", out)
+
+	for i, name := range []string{nics[0], before[nics[1]].Name} {
+		assert.Contains(t, l.must(program("sluice"), "nic", "bind", name), "vfio-pci has it now")
+		assert.Equal(t, "vfio-pci", l.cards()[nics[i]].Driver)
+	}
+	out, _ = l.command(program("sluice"), "doctor", file) // it still misses the namespaces
+	assert.Contains(t, out, nics[0]+" is ready for DPDK (driver vfio-pci)")
+	t.Logf("bound:\n%s", out)
+
+	generated := l.must(program("sluice-pktgen"), "run", "--profile", "nvgre-encap", "--tx", nics[0], "--rx", nics[1],
+		"--rate", "1kpps", "--duration", "2s", "--wait", "10s", "--core", "1")
+	t.Logf("generator:\n%s", generated)
+	assert.Regexp(t, `lost +0 `, generated)
+
+	p := l.startPair(l.namespace("host-a"), l.namespace("host-b"), config)
+	p.requireTraffic()
+	p.requireNoDCB(config("a"))
+	p.requireLinkFollowsCable()
+	p.requireRestart()
+
+	out, err = l.command(program("sluice"), "nic", "unbind", nics[0])
+	require.Error(t, err)
+	assert.Contains(t, out, "(sluiced) uses it")
+	assert.NoError(t, p.a.Stop(10*time.Second))
+	assert.NoError(t, p.b.Stop(10*time.Second))
+	for _, n := range nics {
+		assert.Contains(t, l.must(program("sluice"), "nic", "unbind", n), "igb has it now")
+		assert.Equal(t, before[n], l.cards()[n])
+	}
+}
+
+// requireTraffic sends tenants' packets both ways, and wants NIC and switch to have counted the same.
+func (p *pair) requireTraffic() {
+	p.t.Helper()
+	p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{Count: 5})
+	p.requirePing(p.vms["red-4"], "10.0.0.5", netlab.PingOptions{Count: 5})
+	p.requirePing(p.vms["blue-1"], "10.0.0.66", netlab.PingOptions{})
+	rate := p.requireIperf(p.vms["red-1"], p.vms["red-2"], "10.0.0.7", netlab.IperfOptions{Duration: 3 * time.Second})
+	p.t.Logf("TCP over NVGRE over igb: %.0f Mbit/s", rate.BitsPerSecond/1e6)
+	p.a.requireBalanced()
+	p.b.requireBalanced()
+	out, err := p.a.cli("uplink", "show", "up0")
+	require.NoError(p.t, err, out)
+	p.t.Log(out)
+	for _, want := range []string{"pci", "up, 1Gbit/s", "2 receive", "its driver has no DCB", " 0 missed, 0 errors, 0 without buffer"} {
+		assert.Contains(p.t, out, want)
+	}
+}
+
+// requireNoDCB wants a device that has no classes to be told from one that the file asks too much of.
+func (p *pair) requireNoDCB(config string) {
+	p.t.Helper()
+	assert.Regexp(p.t, `msg="classes are scheduled in software" uplink=up0 .*its driver has no DCB`, p.a.LogTail(40))
+	out, err := p.a.apply(strings.Replace(config, "qos: {classes:", "qos: {hardware: required, classes:", 1))
+	require.Error(p.t, err)
+	p.t.Logf("hardware: required: %s", out)
+	p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{})
+}
+
+// requireLinkFollowsCable has the machine's maker pull the cable of host a, and plug it in again.
+func (p *pair) requireLinkFollowsCable() {
+	p.t.Helper()
+	for _, step := range []struct {
+		file string
+		up   bool
+	}{{"pull", false}, {"plug", true}} {
+		require.NoError(p.t, os.WriteFile(filepath.Join("/lab", step.file), nil, 0o644))
+		require.Eventually(p.t, func() bool { return p.a.uplink("up0").Device.LinkUp == step.up }, 30*time.Second, 200*time.Millisecond, step.file)
+	}
+	p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{})
+}
+
+// requireRestart kills the daemon; the next one takes the NIC as it was left.
+func (p *pair) requireRestart() {
+	p.t.Helper()
+	p.a.Kill()
+	p.a.start()
+	p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{Count: 5})
+}
