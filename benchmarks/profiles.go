@@ -4,7 +4,7 @@ package benchmarks
 
 import "embed"
 
-// Profiles are the traffic profiles, in the folder profiles, one per file.
+// Profiles are the traffic profiles, in the folder profiles, one per file; those of quality of service are in one of its own.
 //
-//go:embed profiles/*.yaml
+//go:embed profiles/*.yaml profiles/qos/*.yaml
 var Profiles embed.FS

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/sluicenet/sluice/packet"
 )
@@ -363,6 +365,17 @@ var dscpNames = []struct {
 	{"cs0", 0}, {"le", 1}, {"cs1", 8}, {"af11", 10}, {"af12", 12}, {"af13", 14}, {"cs2", 16}, {"af21", 18}, {"af22", 20}, {"af23", 22},
 	{"cs3", 24}, {"af31", 26}, {"af32", 28}, {"af33", 30}, {"cs4", 32}, {"af41", 34}, {"af42", 36}, {"af43", 38}, {"cs5", 40},
 	{"va", 44}, {"ef", 46}, {"cs6", 48}, {"cs7", 56},
+}
+
+// ParseDSCP reads a DSCP as one would write it in the file: its number, or its name.
+func ParseDSCP(text string) (v uint8, ok bool) {
+	for _, n := range dscpNames {
+		if n.name == strings.ToLower(text) {
+			return n.value, true
+		}
+	}
+	number, err := strconv.ParseUint(text, 10, 8)
+	return uint8(number), err == nil && number <= packet.MaxDSCP
 }
 
 // dscpName writes a DSCP as one would in the file.

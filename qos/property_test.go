@@ -207,7 +207,7 @@ func TestSharesAreThoseOfTheFluidModel(t *testing.T) {
 			s.classes[i].bucket.tokens = 0
 		}
 		offered, longest := d.load(t, r)
-		want := newFluid(d.Config, offered).solve()
+		want := Fluid(d.Config, offered)
 		window := int64(6000 * fullFrame * float64(sec) / float64(d.RateBytesPerSec))
 		r.step = max(us, window/3000)
 		r.run(window)

@@ -113,6 +113,8 @@ func (d *decoder) mapping(root *yaml.Node) {
 		key, value := root.Content[i], root.Content[i+1]
 		read, ok := fields[key.Value]
 		switch {
+		case key.Value == "streams" && !ok:
+			d.report(key.Line, "streams: "+ErrShares.Error(), "use sluice-pktgen shares --profile FILE")
 		case key.Kind != yaml.ScalarNode || !ok:
 			d.report(key.Line, fmt.Sprintf("unknown key %q", key.Value), "the keys are: "+strings.Join(known, ", "))
 		case d.lines[key.Value] != 0:

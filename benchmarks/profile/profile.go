@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -117,9 +116,11 @@ func (p Profile) WithFlows(flows int) (Profile, error) {
 	return p, nil
 }
 
-// Names lists the profiles that come with the program.
-func Names() []string {
-	files, err := fs.Glob(benchmarks.Profiles, "profiles/*.yaml")
+// Names lists the profiles that come with the program, but for those of shares.
+func Names() []string { return namesIn("profiles/") }
+
+func namesIn(folder string) []string {
+	files, err := fs.Glob(benchmarks.Profiles, folder+"*.yaml")
 	if err != nil {
 		panic(err) // only for a bad pattern
 	}
@@ -132,12 +133,15 @@ func Names() []string {
 
 // Load reads a profile by its name, or any file by its path: a word with a slash or ending in .yaml.
 func Load(nameOrPath string) (*Profile, error) {
-	if strings.ContainsRune(nameOrPath, filepath.Separator) || strings.HasSuffix(nameOrPath, ".yaml") {
+	if isPath(nameOrPath) {
 		text, err := os.ReadFile(nameOrPath)
 		if err != nil {
 			return nil, fmt.Errorf("read profile: %w", err)
 		}
 		return Parse(nameOrPath, text)
+	}
+	if slices.Contains(SharesNames(), nameOrPath) {
+		return nil, fmt.Errorf("profile %s: %w (use sluice-pktgen shares --profile %s)", nameOrPath, ErrShares, nameOrPath)
 	}
 	if !slices.Contains(Names(), nameOrPath) {
 		return nil, fmt.Errorf("profile %q: %w: there are %s; or give the path of a file", nameOrPath, errUnknown, strings.Join(Names(), ", "))
@@ -149,5 +153,8 @@ func Load(nameOrPath string) (*Profile, error) {
 	}
 	return Parse("benchmarks/"+file, text)
 }
+
+// ErrShares is of a profile whose streams compete for shares, which another command can show.
+var ErrShares = errors.New("its streams compete for shares of a link")
 
 var errUnknown = errors.New("no such profile")

@@ -13,7 +13,7 @@ import (
 )
 
 func TestEveryProfileLoads(t *testing.T) {
-	files, err := filepath.Glob("../profiles/*")
+	files, err := filepath.Glob("../profiles/*.*")
 	require.NoError(t, err)
 	require.Len(t, Names(), len(files), "the folder holds profiles only")
 	for _, name := range Names() {

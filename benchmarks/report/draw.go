@@ -44,8 +44,12 @@ func (c *Chart) SVG() ([]byte, error) {
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return nil, fmt.Errorf("draw chart: %w", err)
 	}
-	// Who has no Liberation Sans takes Arial, whose letters are as wide.
-	return bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
+	return withFonts(out.Bytes()), nil
+}
+
+// withFonts names fonts for those who have no Liberation Sans: the letters of Arial are as wide.
+func withFonts(svg []byte) []byte {
+	return bytes.ReplaceAll(svg, []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
 }
 
 // PNG draws the chart as an image.

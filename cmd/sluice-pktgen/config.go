@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/dpdk"
 	"github.com/sluicenet/sluice/policy"
 )
@@ -21,11 +22,7 @@ func (a *app) configCommand() *cobra.Command {
 			if err := dpdk.CheckDevargs(uplink); err != nil {
 				return fmt.Errorf("--uplink: %w", err)
 			}
-			plan, err := loadPlan(name, flows)
-			if err != nil {
-				return err
-			}
-			text, err := plan.ConfigOn(uplinkDevice(uplink))
+			text, err := configOf(name, flows, uplinkDevice(uplink))
 			if err != nil {
 				return err
 			}
@@ -39,6 +36,25 @@ func (a *app) configCommand() *cobra.Command {
 	f.StringVar(&uplink, "uplink", "", "the switch's uplink: a PCI address, or a driver with its arguments as in net_af_packet0,iface=eth1")
 	must(cmd.MarkFlagRequired("profile"), cmd.MarkFlagRequired("uplink"))
 	return cmd
+}
+
+// configOf writes the configuration for a profile: of a qos profile with its shares and limits.
+func configOf(name string, flows flowCount, device map[string]string) ([]byte, error) {
+	if profile.IsShares(name) {
+		if flows != 0 {
+			return nil, fmt.Errorf("--flows: profile %s has one flow for each VM of a stream (leave it out)", name)
+		}
+		s, err := profile.LoadShares(name)
+		if err != nil {
+			return nil, err
+		}
+		return s.Config(device)
+	}
+	plan, err := loadPlan(name, flows)
+	if err != nil {
+		return nil, err
+	}
+	return plan.ConfigOn(device)
 }
 
 // uplinkDevice is a device of DPDK as a configuration describes it.

@@ -10,8 +10,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/sluicenet/sluice/benchmarks/profile"
 )
 
 var documentedCommand = regexp.MustCompile(`(?m)^[^#\n]*\bbin/sluice-pktgen ([^#\n|&;]*)`)
@@ -44,7 +42,13 @@ func checkCommand(t *testing.T, file string, args []string) {
 	}
 	assert.NoError(t, cmd.ParseFlags(rest), "%s: %v", file, args)
 	if f := cmd.Flags().Lookup("profile"); f != nil && f.Changed && !strings.ContainsAny(f.Value.String(), "/$") {
-		_, err := profile.Load(f.Value.String())
-		assert.NoError(t, err, "%s: %v", file, args)
+		names := []string{f.Value.String()}
+		if list, err := cmd.Flags().GetStringSlice("profile"); err == nil {
+			names = list
+		}
+		for _, name := range names {
+			_, err := describeProfile(name)
+			assert.NoError(t, err, "%s: %v", file, args)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,20 +31,36 @@ func (a *app) profilesCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			check := len(args) > 0
 			if !check {
-				args = profile.Names()
+				args = slices.Concat(profile.Names(), profile.SharesNames())
 			}
 			var faults []error
 			for _, name := range args {
-				p, err := profile.Load(name)
+				text, err := describeProfile(name)
 				if err != nil {
 					faults = append(faults, err)
 					continue
 				}
-				fmt.Fprintf(a.out, "%s\n    %s\n", p, p.Description)
+				fmt.Fprintln(a.out, text)
 			}
 			return errors.Join(faults...)
 		},
 	}
+}
+
+// describeProfile says in two lines what a profile is.
+func describeProfile(name string) (string, error) {
+	if profile.IsShares(name) {
+		s, err := profile.LoadShares(name)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s\n    %s", s, s.Description), nil
+	}
+	p, err := profile.Load(name)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s\n    %s", p, p.Description), nil
 }
 
 func (a *app) pcapCommand() *cobra.Command {

@@ -27,7 +27,7 @@ var rooms = map[string]struct {
 	"e2e":        {"api policy packet demo configs", "end-to-end tests see the switch as a user does"},
 	"docs":       {"", "documents"},
 	"docker":     {"", "images"},
-	"benchmarks": {"agent dataplane policy packet api demo configs", "profiles, reports and what measures; devices come from the generator's command, so that all this builds without cgo"},
+	"benchmarks": {"agent dataplane policy packet qos api demo configs", "profiles, reports and what measures; devices come from the generator's command, so that all this builds without cgo"},
 }
 
 // never lists what the code of a package, without its tests, must not reach, be it through others.

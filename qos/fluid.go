@@ -2,8 +2,15 @@ package qos
 
 import "math"
 
-// fluid is the ideal that a scheduler is compared with: all queues are served at once, at rates that follow from who has
-// something to send. Packets, quanta and bursts do not exist there.
+// Fluid is the ideal that a scheduler is compared with: the rates, in bytes a second by leaf and class, at which all queues
+// are served at once when so much is offered to each. Packets, quanta and bursts do not exist there. Infinity is a queue that
+// is never empty. Leaves and groups with a maximum may be offered something in one ETS class only: how they would divide
+// it among several is not for the model to say.
+func Fluid(c *Config, offered [][Classes]float64) [][Classes]float64 {
+	return newFluid(c, offered).solve()
+}
+
+// fluid is one such question.
 type fluid struct {
 	c       *Config
 	x       shares
@@ -131,8 +138,7 @@ func (f *fluid) serve(class int, group int32, rate float64) {
 	}
 }
 
-// solve computes all rates. Leaves and groups with a maximum may send in one ETS class only: how they would divide it among
-// several is not for the model to say.
+// solve computes all rates.
 func (f *fluid) solve() [][Classes]float64 {
 	rate := float64(f.c.RateBytesPerSec)
 	for class := Classes - 1; class >= 0; class-- {
