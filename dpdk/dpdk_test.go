@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	if name := os.Getenv(claimHelper); name != "" {
+		claimElsewhere(name)
+		os.Exit(1)
+	}
 	mode := Hugepages(os.Getenv("SLUICE_TEST_HUGEPAGES"))
 	if mode == "" {
 		mode = HugepagesOff

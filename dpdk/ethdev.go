@@ -69,6 +69,7 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 	args.replace()
 	id, err := probe(args, what)
 	if err != nil {
+		kernel.release()
 		return nil, err
 	}
 	e := &ethdev{name: args.name, id: id, kernel: kernel}
@@ -79,10 +80,13 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 	if err != nil {
 		C.sluice_ethdev_close(id)
 		C.free(unsafe.Pointer(e.dcbTx))
+		kernel.release()
 		return nil, err
 	}
-	if kernel != nil && kernel.note != "" {
-		notes = append(notes, what+": "+kernel.note)
+	if kernel != nil {
+		for _, note := range kernel.notes {
+			notes = append(notes, what+": "+note)
+		}
 	}
 	takeLog()
 	return register(o.Name, e, notes), nil
@@ -124,7 +128,18 @@ func prepare(args *devargs, o *UplinkOptions) (*kernelInterface, error) {
 			return nil, err
 		}
 	}
-	return k, k.bringUp(o.MTU)
+	claim, note, err := claimInterface(name, k.index) // before anything of it changes
+	if err != nil {
+		return nil, err
+	}
+	if k.claim = claim; note != "" {
+		k.notes = append(k.notes, note)
+	}
+	if err := k.bringUp(o.MTU); err != nil {
+		k.release()
+		return nil, err
+	}
+	return k, nil
 }
 
 // probe plugs a device in and finds its port. One that EAL probed at the start is found without.
@@ -330,6 +345,7 @@ func (e *ethdev) close() error {
 	err := errno(C.sluice_ethdev_close(e.id))
 	C.free(unsafe.Pointer(e.locks))
 	C.free(unsafe.Pointer(e.dcbTx))
+	e.kernel.release()
 	if log := takeLog(); err != nil {
 		return failure("close device "+e.name, err, log)
 	}

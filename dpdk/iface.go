@@ -3,6 +3,7 @@ package dpdk
 import (
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 	"unsafe"
 
@@ -14,8 +15,9 @@ import (
 // drivers set no MTU and know neither carrier nor speed.
 type kernelInterface struct {
 	name  string
-	note  string // what bringUp changed that others may rely on
-	index int    // what drivers are bound to: an interface that is made again under the name has another
+	notes []string // what bringUp changed that others may rely on, and who claims the interface in vain
+	claim net.Listener
+	index int // what drivers are bound to: an interface that is made again under the name has another
 }
 
 func openKernelInterface(name string) (*kernelInterface, error) {
@@ -47,7 +49,7 @@ func (k *kernelInterface) bringUp(mtu int) error {
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
 			return interfaceError(k.name, fmt.Sprintf("set MTU %d", mtu), err)
 		}
-		k.note = fmt.Sprintf("the kernel's interface %s had MTU %d and now has the uplink's, %d", k.name, link.Attrs().MTU, mtu)
+		k.notes = append(k.notes, fmt.Sprintf("the kernel's interface %s had MTU %d and now has the uplink's, %d", k.name, link.Attrs().MTU, mtu))
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return interfaceError(k.name, "set it up", err)

@@ -30,7 +30,10 @@ func newFabric(t *testing.T) *fabric {
 	needRoot(t)
 	f := &fabric{t: t, peer: fmt.Sprintf("sluiced-peer-%d", os.Getpid()), near: fmt.Sprintf("slu%d-n", os.Getpid()%100000), far: "far"}
 	f.ip("netns", "add", f.peer)
-	t.Cleanup(func() { f.ip("netns", "del", f.peer) }) // takes the wire along
+	t.Cleanup(func() {
+		f.ip("link", "del", f.near) // the namespace would take it along later
+		f.ip("netns", "del", f.peer)
+	})
 	f.make()
 	return f
 }
@@ -100,4 +103,26 @@ func TestUplinkMadeAnew(t *testing.T) {
 	require.EqualValues(t, 1, status(t, h).GetRevision())
 	p.signal(syscall.SIGTERM)
 	require.Equal(t, exitOK, p.wait(), p.log)
+}
+
+// A second daemon does not take the first one's interface; once that has ended, however, it does.
+func TestUplinkOfAnotherDaemon(t *testing.T) {
+	f := newFabric(t)
+	first, second := newHost(t, network), newHost(t, network)
+	f.onto(first)
+	f.onto(second)
+	p := launch(t, first.args())
+	p.await("READY=1")
+	require.True(t, f.pings("172.16.1.1"))
+	q := launch(t, second.args())
+	require.Equal(t, exitFailed, q.wait())
+	require.Contains(t, q.log.String(), fmt.Sprintf("sluiced: uplink up0: interface %s: in use as the uplink of process %d (", f.near, p.cmd.Process.Pid))
+	require.Contains(t, q.log.String(), "): stop that one first, or name another interface")
+	require.True(t, f.pings("172.16.1.1"), "the first one goes on")
+	p.kill()
+	q = launch(t, second.args())
+	q.await("READY=1")
+	require.True(t, f.pings("172.16.1.1"))
+	q.signal(syscall.SIGTERM)
+	require.Equal(t, exitOK, q.wait())
 }
