@@ -170,6 +170,26 @@ func TestInboundMaximum(t *testing.T) {
 	r.balanced()
 }
 
+// A VM that pings its gateway gets the answers within its inbound maximum, like everything else.
+func TestInboundMaximumHoldsForPings(t *testing.T) {
+	r := newRig(t, 2)
+	r.leaves(0)
+	r.net.AdvanceTSC(time.Second)
+	ping := frames.Build(frames.Ether(redVM2, routerMAC), frames.IPv4("10.0.0.6", "10.0.0.1"), frames.Echo(1, 1), frames.Payload(1000-24-42))
+	for range 60 {
+		r.inject("red-vm2", ping)
+	}
+	r.idle()
+	require.Len(t, r.devs["red-vm2"].Sent(), 3, "the burst")
+	require.EqualValues(t, 57, r.queued())
+	for range 20 {
+		r.net.AdvanceTSC(time.Millisecond)
+		r.idle()
+	}
+	require.InDelta(t, 20, len(r.devs["red-vm2"].Sent()), 1)
+	r.balanced()
+}
+
 // A change of a maximum holds at once and loses nothing.
 func TestReconfigureUnderLoad(t *testing.T) {
 	r := newRig(t, 2)
