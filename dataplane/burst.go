@@ -39,6 +39,9 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	}
 	q.totals.Bursts++
 	q.totals.Packets += uint64(len(pkts))
+	if len(pkts) == packet.RxBurst {
+		q.totals.FullBursts++
+	}
 	plain, bytes := w.parseBurst(q, pkts)
 	w.touch(q, len(pkts))
 	if w.sample.on {

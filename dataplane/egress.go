@@ -44,6 +44,7 @@ type diversion struct {
 	owned   []*egress // by this worker
 	waiting []*egress // of those, the ones that hold packets
 	turn    int       // of those, the one that is served first
+	taken   int       // packets that other workers handed over, taken in this iteration
 	active  bool      // packets were taken in or sent in this iteration
 }
 
@@ -57,7 +58,7 @@ const shortestDoze = 10 * time.Microsecond
 // divert takes the spans for outputs with a scheduler out of what this iteration sends, and puts in what schedulers let go.
 func (w *worker) divert() {
 	d, o := w.egress, &w.out
-	d.active = false
+	d.active, d.taken = false, 0
 	spans := o.spans
 	o.n, o.spans, o.mixed = 0, 0, false
 	for i := range spans {
@@ -231,6 +232,7 @@ func (w *worker) takeLane(d *diversion, l *lane) bool {
 		w.takeRow(d, row, pkts)
 		l.next(row)
 		taken += len(pkts)
+		d.taken += len(pkts)
 	}
 	return true
 }

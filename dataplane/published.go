@@ -56,6 +56,8 @@ type LoopTotals struct {
 // QueueTotals is what a worker counts of a receive queue and its flow tables.
 type QueueTotals struct {
 	Bursts, Packets       uint64
+	FullBursts            uint64 // that may have left packets waiting
+	BusyCycles            uint64 // of the workers that polled it, spent on what came in by it; estimated where they had other work too
 	Flows, Slots, Actions uint64 // now: known flows, places in the tables as they stand, different fates
 	FlowStats
 	Sample StageTotals
@@ -89,6 +91,7 @@ func (w *worker) publishSome(n int) {
 }
 
 func (q *rxQueue) publish(at uint64) {
+	q.learnPrice()
 	t := &q.totals
 	a, b := &q.flows.stats, &q.wide.stats
 	t.Flows, t.Slots, t.Actions = uint64(q.flows.count+q.wide.count), uint64(len(q.flows.slots)+len(q.wide.slots)), uint64(q.actions.used-1)

@@ -27,6 +27,8 @@ type rxQueue struct {
 	rests      bool   // it is not polled, see protect.go
 	restKind   slowKind
 	restEnd    uint64
+	price      uint32 // of a packet beside those of other queues, cycles
+	priced     struct{ cycles, packets uint64 }
 	learned    int // events in the round of timers that ends at learnRound
 	learnRound int64
 	totals     QueueTotals
@@ -39,7 +41,7 @@ type rxQueue struct {
 
 func newRxQueue(s *Switch, spec PortSpec, queue int) (*rxQueue, error) {
 	q := &rxQueue{port: spec.Index, queue: uint16(queue), device: spec.Device, uplink: spec.Uplink,
-		scope: packet.PortScope(spec.Index),
+		scope: packet.PortScope(spec.Index), price: firstPrice,
 		shown: newPublished[stamped[QueueTotals]](),
 		icmp:  rateLimit{perSecond: icmpErrorsPerSecond, burst: icmpErrorBurst, tokens: icmpErrorBurst}}
 	var err error
@@ -120,5 +122,6 @@ func (w *worker) takeOff(q *rxQueue) {
 	w.poller.RemoveRx(q.ref)
 	w.queues[q.ref] = nil
 	w.slow.leave(q)
+	w.spent.runs = 0 // its time may be no queue's once; nobody else may get its reference meanwhile
 	w.listQueues()
 }

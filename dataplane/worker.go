@@ -64,6 +64,7 @@ type worker struct {
 	stopped  bool
 
 	totals   LoopTotals
+	spent    interval
 	sample   stageSampler
 	publishQ int // queue that was published last
 	shown    *published[stamped[LoopTotals]]
@@ -130,10 +131,10 @@ func (w *worker) enter() error {
 // loop is the worker's life: one poll, then everything that was received is run to completion.
 func (w *worker) loop() {
 	empty, quiet := 0, int64(0) // empty polls in a row, and since when
-	var spent interval
 	for !w.stop {
 		w.poll()
-		received := w.io.NumRx
+		received, scheduled := w.io.NumRx, w.egress != nil && w.egress.active
+		w.account(received, scheduled)
 		if received == 0 {
 			empty++
 		} else {
@@ -146,11 +147,9 @@ func (w *worker) loop() {
 		if w.now >= w.nextRun {
 			w.timers()
 		}
-		scheduled := w.egress != nil && w.egress.active
 		if scheduled {
 			empty, quiet = 0, w.now
 		}
-		w.account(received, scheduled, &spent)
 		if w.pending.Load() {
 			w.flush()
 			w.runCommands()
@@ -219,29 +218,6 @@ func (w *worker) flush() {
 	w.io.RxBudget = packet.MaxRx
 }
 
-// interval is the time of a loop iteration, from the end of its poll to the end of the next one: a nap belongs to the
-// iteration that received nothing.
-type interval struct {
-	since uint64 // time stamp
-	busy  bool
-}
-
-// account tells busy from idle time: scheduled says that packets of a scheduler kept the worker busy.
-func (w *worker) account(received uint32, scheduled bool, last *interval) {
-	t := &w.totals
-	if spent := w.tsc - last.since; last.busy {
-		t.BusyCycles += spent
-	} else if last.since != 0 {
-		t.IdleCycles += spent
-	}
-	*last = interval{w.tsc, received > 0 || scheduled}
-	t.Packets += uint64(received)
-	t.Iterations++
-	if received > 0 {
-		t.BusyIterations++
-	}
-}
-
 // receive runs what the poll delivered, queue by queue.
 func (w *worker) receive() {
 	if w.sample.wait--; w.sample.wait == 0 {
@@ -249,8 +225,11 @@ func (w *worker) receive() {
 	}
 	for i := range w.io.RxRuns[:w.io.NumRxRuns] {
 		run := &w.io.RxRuns[i]
-		w.run(w.queues[run.Ref], w.io.Rx[run.First:run.First+run.Count])
+		q := w.queues[run.Ref]
+		w.spent.note(i, run, q)
+		w.run(q, w.io.Rx[run.First:run.First+run.Count])
 	}
+	w.spent.runs = int(w.io.NumRxRuns)
 }
 
 // do runs f on the worker's thread between two iterations, when no packet is on its way, and returns when it has run:
