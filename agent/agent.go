@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicenet/sluice/agent/balance"
 	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/policy"
 )
@@ -57,6 +58,8 @@ type Agent struct {
 	last    atomic.Pointer[Attempt]
 	pulse   pulse
 
+	balancer *balance.Balancer
+
 	// devices is held for reading by whoever calls a device for its state, and for writing while devices are closed.
 	devices sync.RWMutex
 }
@@ -75,6 +78,7 @@ type Running struct {
 	tolerant bool              // what links cannot give is scaled down
 	excused  *policy.Errors    // and said here
 
+	queues  *balance.Plan
 	order   []*port // uplinks first, then vports, in the order of their configuration
 	byName  map[string]*port
 	byIndex map[uint32]*port
@@ -120,6 +124,9 @@ func New(opts Options) (*Agent, error) {
 		return nil, err
 	}
 	a.sw, a.indices = sw, newIndices(maxPorts)
+	a.balancer = balance.New(balance.Options{
+		Switch: sw, Plan: a.balancePlan, NodeOf: a.NodeOf, Log: a.log,
+	})
 	return a, nil
 }
 

@@ -147,6 +147,9 @@ func (a *Agent) check(now *Running, wanted given) (plan, error) {
 		return plan{}, fmt.Errorf("%w: the packet pool made at start has %d buffers for frames of %d bytes, and this needs %d for %d: restart sluiced with this file",
 			ErrRefused, a.opts.Pool.Packets, a.opts.Pool.FrameSize, need.Packets, need.FrameSize)
 	}
+	if err := checkQueueWorkers(wanted.config, len(a.opts.Cores)); err != nil {
+		return plan{}, err
+	}
 	if err := a.checkKernelAddrs(wanted.config); err != nil {
 		return plan{}, err
 	}
@@ -198,5 +201,6 @@ func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover 
 	a.running.Store(next)
 	a.tellScheduling(now, next)
 	a.tellSpeeds(now, next)
+	a.tellBalancing(now, next)
 	return next, a.closePorts(p.close), nil
 }

@@ -135,6 +135,7 @@ func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *
 		next.order = append(next.order, p)
 		next.byName[spec.name()], next.byIndex[p.index] = p, p
 	}
+	next.queues = a.planQueues(next)
 	return next
 }
 

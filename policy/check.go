@@ -36,6 +36,7 @@ func check(c *Config, d *decoder) {
 		ownPAs: map[string]holder{}, peers: map[string]holder{}}
 	k.names()
 	k.dataplane()
+	k.vmq()
 	k.devices()
 	for i := range c.Uplinks {
 		k.uplink(&c.Uplinks[i])

@@ -46,7 +46,7 @@ type DaemonConfig struct {
 // MetricsOff is the value of DaemonConfig.Metrics that means no endpoint.
 const MetricsOff = "off"
 
-// DataplaneConfig sizes the workers. All but SlowPathShare and RouterMAC takes effect when the daemon starts.
+// DataplaneConfig sizes the workers. All but SlowPathShare, RouterMAC and VMQ takes effect when the daemon starts.
 type DataplaneConfig struct {
 	source
 	Workers       int    // 0: auto, one per core of Cores, or chosen by the daemon when Cores is empty
@@ -58,6 +58,7 @@ type DataplaneConfig struct {
 	FlowsPerQueue int        // a power of two
 	SlowPathShare uint8      // percent of a worker, 1 to 100
 	RouterMAC     packet.MAC // of the distributed router, the same on every host
+	VMQ           VMQLimits
 }
 
 // UplinkConfig is a physical port into the fabric.
@@ -66,6 +67,7 @@ type UplinkConfig struct {
 	Name              string
 	Device            UplinkDevice
 	Queues            int
+	VMQ               VMQConfig
 	MTU               int            // largest IP packet, bytes; 0: the device's own
 	ProviderAddresses []netip.Prefix // our addresses, with the length of the fabric's prefix
 	Gateway           netip.Addr     // for provider addresses outside every prefix; invalid without one
@@ -103,6 +105,7 @@ type VportConfig struct {
 	Name      string
 	Device    VportDevice
 	Queues    int
+	VMQ       VMQConfig
 	MAC       packet.MAC
 	MTU       int // largest IP packet, bytes
 	Subnet    string

@@ -6,7 +6,7 @@ import "testing"
 func TestKeysAndTypes(t *testing.T) {
 	refuse(t, []refusal{
 		{"unknown key", edits{"passThrough: true", "passthru: true"}, []string{
-			`9: vport host0: unknown key "passthru" (the keys are: name, device, mac, queues, mtu, subnet, addresses, providerAddresses, uplink, vlan, passThrough, trunk, acls, aclList, qos)`,
+			`9: vport host0: unknown key "passthru" (the keys are: name, device, mac, queues, vmq, mtu, subnet, addresses, providerAddresses, uplink, vlan, passThrough, trunk, acls, aclList, qos)`,
 		}},
 		{"unknown key with a guess", edits{"vlan: 100", "vlna: 100"}, []string{
 			`8: vport printer: unknown key "vlna" (did you mean vlan?)`,
@@ -72,10 +72,10 @@ func TestKeysAndTypes(t *testing.T) {
 			"8: vport printer: vlan is a YAML alias, which is not taken here (write the value out)",
 		}},
 		{"merge key", edits{"host: {name: host-a}", "host: &h {name: host-a}", "uplink: up0, vlan: 100", "<<: *h"}, []string{
-			`8: vport printer: unknown key "<<" (the keys are: name, device, mac, queues, mtu, subnet, addresses, providerAddresses, uplink, vlan, passThrough, trunk, acls, aclList, qos)`,
+			`8: vport printer: unknown key "<<" (the keys are: name, device, mac, queues, vmq, mtu, subnet, addresses, providerAddresses, uplink, vlan, passThrough, trunk, acls, aclList, qos)`,
 		}},
 		{"key that is a list", edits{"vlan: 100", "[vlan]: 100"}, []string{
-			"8: vport printer: a key is a list, not a word (the keys are: name, device, mac, queues, mtu, subnet, addresses, providerAddresses, uplink, vlan, passThrough, trunk, acls, aclList, qos)",
+			"8: vport printer: a key is a list, not a word (the keys are: name, device, mac, queues, vmq, mtu, subnet, addresses, providerAddresses, uplink, vlan, passThrough, trunk, acls, aclList, qos)",
 		}},
 		{"control character", edits{"name: red-vm1,", "name: \"red\\0vm1\","}, []string{
 			"6: vport 1: name holds a control character (write it in one line of printable characters)",

@@ -30,7 +30,16 @@ var Defaults = []Default{
 	{"dataplane.flowsPerQueue", "1048576", "bound of each flow table, a power of two"},
 	{"dataplane.slowPathShare", "5%", "of a worker for new flows and other slow work, while known flows wait"},
 	{"dataplane.routerMAC", "02:15:5d:00:00:01", "of the subnets' gateways; the same on every host"},
+	{"dataplane.vmq.upper", "80%", "a worker busier than this is relieved of receive queues"},
+	{"dataplane.vmq.lower", "50%", "workers are emptied while those that stay remain below this; off: never"},
+	{"dataplane.vmq.minGain", "2%", "of a worker; a move that relieves by less is not worth it"},
+	{"dataplane.vmq.interval", "250ms", "between two rounds of decisions"},
+	{"dataplane.vmq.moves", "8", "most in one interval"},
+	{"dataplane.vmq.residence", "5s", "a queue that has moved stays for this long"},
+	{"dataplane.vmq.calm", "10s", "for how long fewer workers must have been enough"},
 	{"uplinks.queues", "1", "receive queues"},
+	{"uplinks.vmq.mode", "dynamic", "dynamic, static or off: what is decided for its receive queues"},
+	{"uplinks.vmq.workers", "", "where the queues began; with mode static only"},
 	{"uplinks.mtu", "", "the device's own"},
 	{"uplinks.qos.rate", "", "what the device says"},
 	{"uplinks.qos.hardware", "auto", "auto, off or required: whether the device schedules by itself"},
@@ -43,6 +52,8 @@ var Defaults = []Default{
 	{"vports.device.interface", "", "the vport's name"},
 	{"vports.device.persist", "true", "the VM keeps its interface while the daemon restarts"},
 	{"vports.queues", "1", "queue pairs"},
+	{"vports.vmq.mode", "dynamic", "as for uplinks.vmq"},
+	{"vports.vmq.workers", "", "as for uplinks.vmq"},
 	{"vports.mtu", "1500", "largest IP packet that the VM sends"},
 	{"vports.acls.weight", "0", "the highest weight that matches decides"},
 	{"vports.acls.protocol", "any", "tcp, udp, sctp, icmp, icmpv6, esp, a number or any"},
@@ -84,9 +95,11 @@ func (c *Config) setDefaults() {
 	setDefault(&d.source, "flowsPerQueue", &d.FlowsPerQueue, 1<<20)
 	setDefault(&d.source, "slowPathShare", &d.SlowPathShare, 5)
 	setDefault(&d.source, "routerMAC", &d.RouterMAC, defaultRouterMAC)
+	d.VMQ.setDefaults(&d.source)
 	for i := range c.Uplinks {
 		setDefault(&c.Uplinks[i].source, "queues", &c.Uplinks[i].Queues, 1)
 		setDefault(&c.Uplinks[i].QoS.source, "hardware", &c.Uplinks[i].QoS.Hardware, HardwareAuto)
+		setVMQDefaults(&c.Uplinks[i].source, &c.Uplinks[i].VMQ)
 		c.Uplinks[i].QoS.setDefaults()
 	}
 	for i := range c.Vports {
@@ -94,6 +107,7 @@ func (c *Config) setDefaults() {
 		setDefault(&v.source, "device.interface", &v.Device.Interface, v.Name)
 		setDefault(&v.source, "device.persist", &v.Device.Persist, true)
 		setDefault(&v.source, "queues", &v.Queues, 1)
+		setVMQDefaults(&v.source, &v.VMQ)
 		setDefault(&v.source, "mtu", &v.MTU, defaultVportMTU)
 		setACLDefaults(v.ACLs)
 	}

@@ -14,11 +14,11 @@ import (
 func TestDefaults(t *testing.T) {
 	bare := `host: {name: a}
 daemon: {}
-dataplane: {}
+dataplane: {vmq: {}}
 uplinks:
-  - {name: up0, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24], qos: {default: {}, classes: [{tc: 0, name: all, share: 1%, ecn: {}}]}}
+  - {name: up0, vmq: {}, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24], qos: {default: {}, classes: [{tc: 0, name: all, share: 1%, ecn: {}}]}}
 vports:
-  - {name: vm1, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}, acls: [{name: own, direction: in, action: deny}]}
+  - {name: vm1, vmq: {}, mac: 02:00:00:00:00:01, subnet: web, device: {driver: tap}, acls: [{name: own, direction: in, action: deny}]}
 qosGroups: [{name: gold}]
 aclLists:
   - {name: shared, rules: [{name: common, direction: in, action: deny}]}
@@ -35,7 +35,8 @@ networks:
 `
 	// Where a key goes, by what stands before it.
 	places := map[string]string{
-		"daemon": "daemon: {", "dataplane": "dataplane: {", "uplinks": "name: up0, ", "vports": "name: vm1, ",
+		"daemon": "daemon: {", "dataplane": "dataplane: {", "dataplane.vmq": "dataplane: {vmq: {", "uplinks.vmq": "name: up0, vmq: {", "vports.vmq": "name: vm1, vmq: {",
+		"uplinks": "name: up0, ", "vports": "name: vm1, ",
 		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
 		"uplinks.qos": "qos: {", "uplinks.qos.default": "qos: {default: {", "uplinks.qos.classes": "name: all, ", "uplinks.qos.classes.ecn": "ecn: {", "qosGroups": "name: gold, ",
 		"classification.default": "classification:\n  default: {", "classification.rules": "name: cls, ", "classification.rules.match": "match: {", "classification.builtIn": "name: nfs, ",
@@ -77,7 +78,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"uplinks.device.devargs", "vports.providerAddresses",
 		"classification.default.trust", "classification.rules.tc", "classification.rules.trust", "classification.outer.dscp", "classification.outer.pcp",
 		"uplinks.qos", "uplinks.qos.default", "uplinks.qos.default.min", "uplinks.qos.classes.share", "uplinks.qos.classes.max", "uplinks.qos.classes.ecn",
-		"vports.qos", "networks.qos", "qosGroups.burst", "networks.qos.burst", "qosGroups.vports",
+		"dataplane.vmq", "uplinks.vmq", "vports.vmq", "vports.qos", "networks.qos", "qosGroups.burst", "networks.qos.burst", "qosGroups.vports",
 		"classification.default", "classification.rules", "classification.builtIn", "classification.outer",
 	}
 	for _, list := range []string{"vports.acls.", "aclLists.rules."} {
@@ -107,6 +108,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"classification.rules.match": matchFields(&MatchConfig{}), "classification.builtIn": builtInFields(&BuiltInConfig{}),
 		"uplinks.qos": linkQoSFields(&LinkQoSConfig{}), "uplinks.qos.default": minFields(&ShareConfig{}), "uplinks.qos.classes": classFields(&ClassConfig{}),
 		"vports.qos": ownQoSFields(&VportQoSConfig{}), "qosGroups": qosGroupFields(&QoSGroupConfig{}), "networks.qos": networkQoSFields(&NetworkQoSConfig{}),
+		"dataplane.vmq": vmqLimitFields(&VMQLimits{}), "uplinks.vmq": vmqFields(&VMQConfig{}), "vports.vmq": vmqFields(&VMQConfig{}),
 		"classification.outer": outerFields(&OuterConfig{}),
 		"aclLists":             aclListFields(&ACLListConfig{}), "aclLists.rules": aclFields(&ACLConfig{}), "networks.routes": routeFields(&RouteConfig{}), "hosts": peerFields(&PeerConfig{}), "records": recordFields(&RecordConfig{}),
 	}

@@ -36,8 +36,8 @@ func TestDiff(t *testing.T) {
 		{"vport's VLAN", edits{"vlan: 100", "passThrough: true, trunk: [100]"}, []string{
 			"policy: modify vport printer: vlan 100 -> 0, passThrough false -> true, trunk - -> 100"}},
 		{"vport comes and goes", edits{"name: printer", "name: plotter"}, []string{
-			"device: add vport plotter: device tap plotter, persist, queues 1, mac 02:00:00:00:01:03, mtu 1500, uplink up0, vlan 100",
-			"device: remove vport printer: device tap printer, persist, queues 1, mac 02:00:00:00:01:03, mtu 1500, uplink up0, vlan 100"}},
+			"device: add vport plotter: device tap plotter, persist, queues 1, vmq dynamic, mac 02:00:00:00:01:03, mtu 1500, uplink up0, vlan 100",
+			"device: remove vport printer: device tap printer, persist, queues 1, vmq dynamic, mac 02:00:00:00:01:03, mtu 1500, uplink up0, vlan 100"}},
 		{"network and subnets", edits{"name: blue\n", "name: green\n    rdid: 5\n", "vsid: 6002", "vsid: 6003", `, prefix6: "2001:db8:1::/64"`, ""}, []string{
 			"policy: remove network blue: rdid 2197550541",
 			"policy: add network green: rdid 5",

@@ -73,6 +73,7 @@ func dataplaneFields(d *DataplaneConfig) []field {
 		{"flowsPerQueue", powerOfTwo(&d.FlowsPerQueue, minFlowsPerQueue, maxFlowsPerQueue), ""},
 		{"slowPathShare", share(&d.SlowPathShare), ""},
 		{"routerMAC", hardwareAddr(&d.RouterMAC), ""},
+		{"vmq", group(vmqLimitFields(&d.VMQ)...), ""},
 	}
 }
 
@@ -86,6 +87,7 @@ func uplinkFields(u *UplinkConfig) []field {
 			field{"devargs", text(&u.Device.DevArgs), ""},
 		), `say which: device: {pci: "0000:03:00.0"} or device: {driver: af_packet, interface: eth1}`},
 		{"queues", number(&u.Queues, 1, maxQueues), ""},
+		{"vmq", group(vmqFields(&u.VMQ)...), ""},
 		{"mtu", number(&u.MTU, minMTU, maxMTU), ""},
 		{"providerAddresses", list(&u.ProviderAddresses, providerPrefix), ""},
 		{"gateway", providerAddress(&u.Gateway), ""},
@@ -104,6 +106,7 @@ func vportFields(p *VportConfig) []field {
 		), "add device: {driver: tap}"},
 		{"mac", hardwareAddr(&p.MAC), "give the address of the VM, for example mac: 02:00:00:00:00:01"},
 		{"queues", number(&p.Queues, 1, maxQueues), ""},
+		{"vmq", group(vmqFields(&p.VMQ)...), ""},
 		{"mtu", number(&p.MTU, minMTU, maxMTU), ""},
 		{"subnet", name(&p.Subnet), ""},
 		{"addresses", list(&p.Addresses, address), ""},

@@ -36,6 +36,7 @@ func dataplaneView(c *Config) view {
 		prop("flowsPerQueue", d.FlowsPerQueue, EffectRestart),
 		prop("slowPathShare", percent(d.SlowPathShare), EffectPolicy), // part of the snapshot, as the next
 		prop("routerMAC", d.RouterMAC, EffectPolicy),
+		prop("vmq", &d.VMQ, EffectPolicy), // of the agent's balancer, as modes of ports are
 	}}
 }
 
@@ -56,6 +57,7 @@ func uplinksOf(c *Config) []view {
 		views[i] = view{u.Name, []property{
 			prop("device", u.Device, EffectDevice),
 			prop("queues", u.Queues, EffectRestart),
+			prop("vmq", &u.VMQ, EffectPolicy),
 			prop("mtu", mtu, EffectRestart),
 			prop("providerAddresses", listed(u.ProviderAddresses), EffectPolicy),
 			prop("gateway", gateway, EffectPolicy),
@@ -78,6 +80,7 @@ func vportsOf(c *Config) []view {
 			prop("device", v.Device, EffectDevice),
 			prop("persist", v.Device.Persist, EffectRestart),
 			prop("queues", v.Queues, EffectRestart),
+			prop("vmq", &v.VMQ, EffectPolicy),
 			prop("mac", v.MAC, EffectDevice),
 			prop("mtu", v.MTU, EffectDevice),
 			prop("subnet", v.Subnet, EffectPolicy),

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sluicenet/sluice/agent"
+	"github.com/sluicenet/sluice/agent/balance"
 	"github.com/sluicenet/sluice/agent/control"
 	"github.com/sluicenet/sluice/dataplane"
 )
@@ -89,6 +90,14 @@ var (
 	queueExpired     = counter("sluice_queue_flows_expired_total", "Flows that were forgotten because they saw no packet.", "port", "queue", "worker")
 	queueRefused     = counter("sluice_queue_flows_refused_total", "Flows that found no place; their packets are decided one by one.", "port", "queue", "worker")
 	queueStage       = counter("sluice_queue_stage_cycles_total", "Cycles of the time stamp counter spent in a stage, estimated from the bursts that were measured.", "port", "queue", "worker", "stage")
+)
+
+// Dynamic VMQ. Shares are of a worker's time, between the last two samples of the balancer.
+var (
+	workerLoad  = gauge("sluice_worker_load_ratio", "Share of the worker's time that was busy, 0 to 1; absent when the worker has told nothing new.", "worker", "core")
+	queueBusy   = counter("sluice_queue_busy_cycles_total", "Cycles of the time stamp counter that a queue's packets took.", "port", "queue", "worker")
+	queueEvents = counter("sluice_queue_decisions_total", "Decisions for receive queues that were carried out, by what was done and why.", "kind", "cause")
+	queueFailed = counter("sluice_queue_decisions_failed_total", "Decisions for receive queues that could not be carried out; the queue stayed as it was.", "kind", "cause")
 )
 
 // Schedulers of outputs with quality of service: queues that ever had a packet. Bytes are those on the wire. The vport is
@@ -183,6 +192,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		o.put(ports, float64(n), kind)
 	}
 	collectWorkers(o, r, c.agent.Switch().Workers())
+	collectBalancer(o, c.agent.Balancer())
 	for _, st := range c.agent.Switch().Schedulers() {
 		collectScheduler(o, r, &st)
 	}
@@ -251,6 +261,7 @@ func collectWorkers(o out, r *agent.Running, workers []dataplane.WorkerStatus) {
 func collectQueue(o out, q *dataplane.QueueStatus, port, queue, worker string) {
 	labels := []string{port, queue, worker}
 	o.count(queuePackets, q.Packets, labels...)
+	o.count(queueBusy, q.BusyCycles, labels...)
 	o.count(queueBursts, q.Bursts, labels...)
 	o.count(queueFlows, q.Flows, labels...)
 	o.count(queueSlots, q.Slots, labels...)
@@ -264,6 +275,21 @@ func collectQueue(o out, q *dataplane.QueueStatus, port, queue, worker string) {
 	for _, stage := range dataplane.Stages() {
 		if stage.OfQueue() {
 			o.count(queueStage, q.Sample.Cycles[stage], port, queue, worker, stage.String())
+		}
+	}
+}
+
+func collectBalancer(o out, b *balance.Balancer) {
+	for _, l := range b.Loads() {
+		if l.Known {
+			o.put(workerLoad, l.Busy, strconv.Itoa(l.Worker), strconv.Itoa(l.Core))
+		}
+	}
+	for k, n := range b.Counts() {
+		if k.Failed {
+			o.count(queueFailed, n, k.Kind.String(), k.Cause.String())
+		} else {
+			o.count(queueEvents, n, k.Kind.String(), k.Cause.String())
 		}
 	}
 }

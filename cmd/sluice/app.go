@@ -123,7 +123,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("config", a.checkCommand(), a.diffCommand(), a.applyCommand(), a.configCommand())
 	add("look", a.statusCommand(), a.topCommand(), a.vportCommand(), a.uplinkCommand(), a.recordCommand(), a.neighbourCommand(), a.learnedCommand(),
-		a.nexthopCommand(), a.dropsCommand(), a.qosCommand())
+		a.nexthopCommand(), a.dropsCommand(), a.qosCommand(), a.queueCommand())
 	add("host", a.doctorCommand(), a.nicCommand(), a.demoCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -199,6 +199,38 @@ func (d *daemon) ListSchedulers(_ context.Context, q *sluicev1.ListSchedulersReq
 	}}, nil
 }
 
+func (d *daemon) ListQueues(_ context.Context, q *sluicev1.ListQueuesRequest) (*sluicev1.ListQueuesResponse, error) {
+	n := d.tick()
+	if q.GetPort() == "nosuch" {
+		return nil, connect.NewError(connect.CodeNotFound, errors.New("no port nosuch with receive queues on this host"))
+	}
+	return &sluicev1.ListQueuesResponse{SampledNs: n * second,
+		Workers: []*sluicev1.QueueWorker{
+			{Id: 0, Core: 1, Node: 0, State: "running", Packets: n * 1_500_000, BusyCycles: n * 900_000_000, IdleCycles: n * 100_000_000, SampledNs: n * second},
+			{Id: 1, Core: -1, Node: -1, State: "stalled", SampledNs: 1},
+		},
+		Queues: []*sluicev1.Queue{
+			{Port: "red-vm1", PortKind: "vport", Queue: 0, Worker: 1, Mode: "static", Vports: []string{"red-vm1"}, Node: -1, SampledNs: 1},
+			{Port: "up0", PortKind: "uplink", Queue: 0, Worker: 0, Mode: "dynamic", Packets: n * 1_500_000, Bursts: n * 50_000, BusyCycles: n * 850_000_000,
+				SampledNs: n * second, Moves: 3, HandedTo: []uint32{0, 1}},
+		}}, nil
+}
+
+func (d *daemon) ListMoves(_ context.Context, q *sluicev1.ListMovesRequest) (*sluicev1.ListMovesResponse, error) {
+	gain, ratio := 0.38, 1.25
+	events := []*sluicev1.QueueEvent{
+		{Number: 3, AtUnixNs: 1_700_000_001 * second, Kind: "refused", Cause: "saturation", Reason: "up0/0 alone is too much for worker 0", Port: "up0", From: -1, To: -1},
+		{Number: 2, AtUnixNs: 1_700_000_000 * second, Kind: "move", Cause: "overload", Reason: "worker 0 is 97 % busy", Port: "up0", Queue: 1, From: 0, To: 1,
+			Error: "the worker does not answer", ExpectedGain: 0.4, TookNs: 1_000_000_000},
+		{Number: 1, AtUnixNs: 1_699_999_999 * second, Kind: "move", Cause: "overload", Reason: "worker 0 is 96 % busy", Port: "up0", Queue: 1, From: 0, To: 1,
+			ExpectedGain: 0.4, MeasuredGain: &gain, PacketsRatio: &ratio, TookNs: 40_000},
+	}
+	if n := int(q.GetLimit()); n > 0 {
+		events = events[:n]
+	}
+	return &sluicev1.ListMovesResponse{Events: events, Forgotten: 7}, nil
+}
+
 func (d *daemon) NextHop(_ context.Context, q *sluicev1.NextHopRequest) (*sluicev1.NextHopResponse, error) {
 	if q.GetTarget() == "10.9.9.9" {
 		return &sluicev1.NextHopResponse{Verdict: "drop", Reason: "no-route", ReasonExplanation: "No subnet or route of the network has the target.",

@@ -94,6 +94,9 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		"nexthop group": {[]string{"nexthop", "--subnet", "red-web", "--from", "10.0.0.5", "--to", "224.0.0.251"}, 1, []string{"verdict  drop", "tenant-broadcast: broadcast and multicast"}, "reason", "tenant-broadcast"},
 		"qos": {[]string{"qos", "show", "--interval", "1ms"}, 0, []string{"uplink up0: 10Gbit/s, worker 1, 12 packets queued", "storage", "30%", "strict", "100kB–300kB", "77.5%", "24Mbit/s", "(others)", "internet", "100Mbit/s", "vport red-vm1 (inbound): 500Mbit/s", "does not answer",
 			"not in these numbers, and shaped by the NIC alone (its own DCB): what 2 virtual functions may send", "uplink up1: the device divides the link evenly among 2 classes"}, "outputs.0.vports.1.queues.0.marksPerSec", 40.0},
+		"queue map":     {[]string{"queue", "map", "--interval", "1ms"}, 0, []string{"90.0%", "85.0%", "1.5M", "30.0", "(shared)", "0+1", "red-vm1/0", "static", "stalled"}, "queues.1.busyShare", 0.85},
+		"queue history": {[]string{"queue", "history"}, 0, []string{"worker 0 to 1", "overload", "+40.0%", "+38.0%", "x1.25", "not done: the worker does not answer", "refused", "7 older events"}, "events.2.measuredGain", 0.38},
+		"queue limit":   {[]string{"queue", "history", "up0", "--limit", "1"}, 0, []string{"refused", "saturation"}, "events.0.number", 3.0},
 		"qos of a port": {[]string{"qos", "show", "up0", "--interval", "0"}, 0, []string{"MARKED", "18.5kB"}, "outputs.0.queuedPackets", 12.0},
 		"drops":         {[]string{"drops", "--interval", "1ms"}, 0, []string{"uplink up0", "2,000,000", "unknown-vsid", "The sender used"}, "drops.1.perSec", 10.0},
 		"drops by port": {[]string{"drops", "--by", "port", "--interval", "1ms"}, 0, []string{"2,000,010", "vport red-vm1"}, "drops.0.perSec", 5.0},
@@ -215,7 +218,7 @@ func TestExitCodes(t *testing.T) {
 		"demo kept and ended":    {[]string{"demo", "--keep", "--down"}, 2, "[down keep]"},
 	}
 	for _, command := range []string{"status", "top", "diff FILE", "apply FILE", "config show", "vport list", "vport show x", "uplink list", "uplink show x",
-		"record list", "neighbour list", "learned list", "drops", "qos show", "nexthop --vsid 6001 --from 10.0.0.1 --to 10.0.0.2"} {
+		"record list", "neighbour list", "learned list", "drops", "qos show", "queue map", "queue history", "nexthop --vsid 6001 --from 10.0.0.1 --to 10.0.0.2"} {
 		args := append(strings.Fields(strings.Replace(command, "FILE", file(t, good), 1)), "--socket", none)
 		tests["unreachable: "+command] = struct {
 			args []string

@@ -151,6 +151,7 @@ func (d *daemonProcess) runDriver(ctx context.Context, socket, endpoint net.List
 		return err
 	}
 	go d.agent.Monitor(ctx)
+	d.servers.Go(func() { d.agent.Balance(ctx) })
 	go feedWatchdog(ctx, d.log, d.agent.Alive)
 	notify(d.log, daemon.SdNotifyReady)
 	d.log.Info("ready", "socket", d.settings.daemon.Socket, "metrics", d.settings.daemon.Metrics, "workerCores", d.cores.Workers,

@@ -2705,6 +2705,621 @@ func (x *SchedulerQueue) GetMarkedPackets() uint64 {
 	return 0
 }
 
+type ListQueuesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"` // empty: all; else those of one port, NOT_FOUND without it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQueuesRequest) Reset() {
+	*x = ListQueuesRequest{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQueuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQueuesRequest) ProtoMessage() {}
+
+func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
+func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ListQueuesRequest) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+type ListQueuesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SampledNs     uint64                 `protobuf:"varint,1,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`
+	Workers       []*QueueWorker         `protobuf:"bytes,2,rep,name=workers,proto3" json:"workers,omitempty"`
+	Queues        []*Queue               `protobuf:"bytes,3,rep,name=queues,proto3" json:"queues,omitempty"` // in order of port and number
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQueuesResponse) Reset() {
+	*x = ListQueuesResponse{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQueuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQueuesResponse) ProtoMessage() {}
+
+func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
+func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListQueuesResponse) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+func (x *ListQueuesResponse) GetWorkers() []*QueueWorker {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *ListQueuesResponse) GetQueues() []*Queue {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+// QueueWorker is a worker as queues see it: where it stands, and its load. Busy share = busy / (busy + idle), over a window.
+type QueueWorker struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Core          int32                  `protobuf:"varint,2,opt,name=core,proto3" json:"core,omitempty"`  // -1: not pinned
+	Node          int32                  `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`  // NUMA node of the core; -1: unknown
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // "running", "stalled", "gone"
+	Packets       uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
+	BusyCycles    uint64                 `protobuf:"varint,6,opt,name=busy_cycles,json=busyCycles,proto3" json:"busy_cycles,omitempty"`
+	IdleCycles    uint64                 `protobuf:"varint,7,opt,name=idle_cycles,json=idleCycles,proto3" json:"idle_cycles,omitempty"`
+	SampledNs     uint64                 `protobuf:"varint,8,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"` // when it told this, on the clock of the answer's sampled_ns
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueWorker) Reset() {
+	*x = QueueWorker{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueWorker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueWorker) ProtoMessage() {}
+
+func (x *QueueWorker) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueWorker.ProtoReflect.Descriptor instead.
+func (*QueueWorker) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *QueueWorker) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *QueueWorker) GetCore() int32 {
+	if x != nil {
+		return x.Core
+	}
+	return 0
+}
+
+func (x *QueueWorker) GetNode() int32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *QueueWorker) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *QueueWorker) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *QueueWorker) GetBusyCycles() uint64 {
+	if x != nil {
+		return x.BusyCycles
+	}
+	return 0
+}
+
+func (x *QueueWorker) GetIdleCycles() uint64 {
+	if x != nil {
+		return x.IdleCycles
+	}
+	return 0
+}
+
+func (x *QueueWorker) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+// Queue is a receive queue of a port. Its load is a share of its worker's time.
+type Queue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"`
+	PortKind      string                 `protobuf:"bytes,2,opt,name=port_kind,json=portKind,proto3" json:"port_kind,omitempty"` // "uplink", "vport"
+	Queue         uint32                 `protobuf:"varint,3,opt,name=queue,proto3" json:"queue,omitempty"`
+	Worker        uint32                 `protobuf:"varint,4,opt,name=worker,proto3" json:"worker,omitempty"`                            // that polls it
+	Mode          string                 `protobuf:"bytes,5,opt,name=mode,proto3" json:"mode,omitempty"`                                 // "dynamic", "static", "off"
+	Vports        []string               `protobuf:"bytes,6,rep,name=vports,proto3" json:"vports,omitempty"`                             // that own it, or whose queue it is; empty: it is shared
+	HandedTo      []uint32               `protobuf:"varint,7,rep,packed,name=handed_to,json=handedTo,proto3" json:"handed_to,omitempty"` // workers that share its packets by hand-over
+	Node          int32                  `protobuf:"varint,8,opt,name=node,proto3" json:"node,omitempty"`                                // NUMA node of the device; -1: unknown
+	Bursts        uint64                 `protobuf:"varint,9,opt,name=bursts,proto3" json:"bursts,omitempty"`
+	Packets       uint64                 `protobuf:"varint,10,opt,name=packets,proto3" json:"packets,omitempty"`
+	BusyCycles    uint64                 `protobuf:"varint,11,opt,name=busy_cycles,json=busyCycles,proto3" json:"busy_cycles,omitempty"` // that its packets took
+	SampledNs     uint64                 `protobuf:"varint,12,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`
+	Moves         uint64                 `protobuf:"varint,13,opt,name=moves,proto3" json:"moves,omitempty"` // between workers, since the port came
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Queue) Reset() {
+	*x = Queue{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Queue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Queue) ProtoMessage() {}
+
+func (x *Queue) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Queue.ProtoReflect.Descriptor instead.
+func (*Queue) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Queue) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *Queue) GetPortKind() string {
+	if x != nil {
+		return x.PortKind
+	}
+	return ""
+}
+
+func (x *Queue) GetQueue() uint32 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *Queue) GetWorker() uint32 {
+	if x != nil {
+		return x.Worker
+	}
+	return 0
+}
+
+func (x *Queue) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *Queue) GetVports() []string {
+	if x != nil {
+		return x.Vports
+	}
+	return nil
+}
+
+func (x *Queue) GetHandedTo() []uint32 {
+	if x != nil {
+		return x.HandedTo
+	}
+	return nil
+}
+
+func (x *Queue) GetNode() int32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *Queue) GetBursts() uint64 {
+	if x != nil {
+		return x.Bursts
+	}
+	return 0
+}
+
+func (x *Queue) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *Queue) GetBusyCycles() uint64 {
+	if x != nil {
+		return x.BusyCycles
+	}
+	return 0
+}
+
+func (x *Queue) GetSampledNs() uint64 {
+	if x != nil {
+		return x.SampledNs
+	}
+	return 0
+}
+
+func (x *Queue) GetMoves() uint64 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
+}
+
+type ListMovesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"`    // empty: of all ports
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // most that are listed; 0: all that are remembered
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMovesRequest) Reset() {
+	*x = ListMovesRequest{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMovesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMovesRequest) ProtoMessage() {}
+
+func (x *ListMovesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMovesRequest.ProtoReflect.Descriptor instead.
+func (*ListMovesRequest) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ListMovesRequest) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *ListMovesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListMovesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*QueueEvent          `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Forgotten     uint64                 `protobuf:"varint,2,opt,name=forgotten,proto3" json:"forgotten,omitempty"` // older ones, which are remembered no more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMovesResponse) Reset() {
+	*x = ListMovesResponse{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMovesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMovesResponse) ProtoMessage() {}
+
+func (x *ListMovesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMovesResponse.ProtoReflect.Descriptor instead.
+func (*ListMovesResponse) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListMovesResponse) GetEvents() []*QueueEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListMovesResponse) GetForgotten() uint64 {
+	if x != nil {
+		return x.Forgotten
+	}
+	return 0
+}
+
+// QueueEvent is something that was decided for a receive queue. Gains are shares of a worker's time.
+type QueueEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // counts from 1
+	AtUnixNs      uint64                 `protobuf:"varint,2,opt,name=at_unix_ns,json=atUnixNs,proto3" json:"at_unix_ns,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`     // "move", "steer", "unsteer", "hand-over-on", "hand-over-off", "refused"
+	Cause         string                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`   // "overload", "coalesce", ...
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"` // one sentence, with numbers
+	Port          string                 `protobuf:"bytes,6,opt,name=port,proto3" json:"port,omitempty"`
+	Queue         uint32                 `protobuf:"varint,7,opt,name=queue,proto3" json:"queue,omitempty"`
+	From          int32                  `protobuf:"varint,8,opt,name=from,proto3" json:"from,omitempty"`                                             // worker; -1: none
+	To            int32                  `protobuf:"varint,9,opt,name=to,proto3" json:"to,omitempty"`                                                 // worker; -1: none
+	Vport         string                 `protobuf:"bytes,10,opt,name=vport,proto3" json:"vport,omitempty"`                                           // of steer and unsteer
+	Workers       []uint32               `protobuf:"varint,11,rep,packed,name=workers,proto3" json:"workers,omitempty"`                               // of hand-over-on
+	Error         string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`                                           // why it was not done; empty: it was
+	ExpectedGain  float64                `protobuf:"fixed64,13,opt,name=expected_gain,json=expectedGain,proto3" json:"expected_gain,omitempty"`       // by how much the busiest worker concerned is relieved
+	MeasuredGain  *float64               `protobuf:"fixed64,14,opt,name=measured_gain,json=measuredGain,proto3,oneof" json:"measured_gain,omitempty"` // absent: too early, or something else changed meanwhile
+	PacketsRatio  *float64               `protobuf:"fixed64,15,opt,name=packets_ratio,json=packetsRatio,proto3,oneof" json:"packets_ratio,omitempty"` // packets per second of the workers concerned, after by before; likewise
+	TookNs        uint64                 `protobuf:"varint,16,opt,name=took_ns,json=tookNs,proto3" json:"took_ns,omitempty"`                          // to carry it out
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueEvent) Reset() {
+	*x = QueueEvent{}
+	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueEvent) ProtoMessage() {}
+
+func (x *QueueEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueEvent.ProtoReflect.Descriptor instead.
+func (*QueueEvent) Descriptor() ([]byte, []int) {
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *QueueEvent) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetAtUnixNs() uint64 {
+	if x != nil {
+		return x.AtUnixNs
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *QueueEvent) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *QueueEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *QueueEvent) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *QueueEvent) GetQueue() uint32 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetFrom() int32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetTo() int32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetVport() string {
+	if x != nil {
+		return x.Vport
+	}
+	return ""
+}
+
+func (x *QueueEvent) GetWorkers() []uint32 {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *QueueEvent) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *QueueEvent) GetExpectedGain() float64 {
+	if x != nil {
+		return x.ExpectedGain
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetMeasuredGain() float64 {
+	if x != nil && x.MeasuredGain != nil {
+		return *x.MeasuredGain
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetPacketsRatio() float64 {
+	if x != nil && x.PacketsRatio != nil {
+		return *x.PacketsRatio
+	}
+	return 0
+}
+
+func (x *QueueEvent) GetTookNs() uint64 {
+	if x != nil {
+		return x.TookNs
+	}
+	return 0
+}
+
 type ListRecordsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subnet        string                 `protobuf:"bytes,1,opt,name=subnet,proto3" json:"subnet,omitempty"` // name or VSID; empty: all
@@ -2715,7 +3330,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +3342,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[33]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +3355,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{33}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRecordsRequest) GetSubnet() string {
@@ -2766,7 +3381,7 @@ type ListRecordsResponse struct {
 
 func (x *ListRecordsResponse) Reset() {
 	*x = ListRecordsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +3393,7 @@ func (x *ListRecordsResponse) String() string {
 func (*ListRecordsResponse) ProtoMessage() {}
 
 func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[34]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +3406,7 @@ func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{34}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListRecordsResponse) GetRecords() []*Record {
@@ -2818,7 +3433,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +3445,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[35]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +3458,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{35}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Record) GetNetwork() string {
@@ -2917,7 +3532,7 @@ type ListNeighboursRequest struct {
 
 func (x *ListNeighboursRequest) Reset() {
 	*x = ListNeighboursRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3544,7 @@ func (x *ListNeighboursRequest) String() string {
 func (*ListNeighboursRequest) ProtoMessage() {}
 
 func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[36]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3557,7 @@ func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighboursRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{36}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{43}
 }
 
 type ListNeighboursResponse struct {
@@ -2954,7 +3569,7 @@ type ListNeighboursResponse struct {
 
 func (x *ListNeighboursResponse) Reset() {
 	*x = ListNeighboursResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3581,7 @@ func (x *ListNeighboursResponse) String() string {
 func (*ListNeighboursResponse) ProtoMessage() {}
 
 func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[37]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3594,7 @@ func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighboursResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{37}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListNeighboursResponse) GetNeighbours() []*Neighbour {
@@ -3002,7 +3617,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3629,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[38]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3642,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{38}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Neighbour) GetUplink() string {
@@ -3073,7 +3688,7 @@ type ListLearnedRequest struct {
 
 func (x *ListLearnedRequest) Reset() {
 	*x = ListLearnedRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +3700,7 @@ func (x *ListLearnedRequest) String() string {
 func (*ListLearnedRequest) ProtoMessage() {}
 
 func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[39]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +3713,7 @@ func (x *ListLearnedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedRequest.ProtoReflect.Descriptor instead.
 func (*ListLearnedRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{39}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{46}
 }
 
 type ListLearnedResponse struct {
@@ -3110,7 +3725,7 @@ type ListLearnedResponse struct {
 
 func (x *ListLearnedResponse) Reset() {
 	*x = ListLearnedResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3737,7 @@ func (x *ListLearnedResponse) String() string {
 func (*ListLearnedResponse) ProtoMessage() {}
 
 func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[40]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3750,7 @@ func (x *ListLearnedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLearnedResponse.ProtoReflect.Descriptor instead.
 func (*ListLearnedResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{40}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListLearnedResponse) GetLearned() []*LearnedMac {
@@ -3157,7 +3772,7 @@ type LearnedMac struct {
 
 func (x *LearnedMac) Reset() {
 	*x = LearnedMac{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3784,7 @@ func (x *LearnedMac) String() string {
 func (*LearnedMac) ProtoMessage() {}
 
 func (x *LearnedMac) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[41]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3797,7 @@ func (x *LearnedMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedMac.ProtoReflect.Descriptor instead.
 func (*LearnedMac) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{41}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LearnedMac) GetBridge() string {
@@ -3222,7 +3837,7 @@ type ListDropsRequest struct {
 
 func (x *ListDropsRequest) Reset() {
 	*x = ListDropsRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3234,7 +3849,7 @@ func (x *ListDropsRequest) String() string {
 func (*ListDropsRequest) ProtoMessage() {}
 
 func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[42]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3247,7 +3862,7 @@ func (x *ListDropsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsRequest.ProtoReflect.Descriptor instead.
 func (*ListDropsRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{42}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListDropsRequest) GetPort() string {
@@ -3267,7 +3882,7 @@ type ListDropsResponse struct {
 
 func (x *ListDropsResponse) Reset() {
 	*x = ListDropsResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +3894,7 @@ func (x *ListDropsResponse) String() string {
 func (*ListDropsResponse) ProtoMessage() {}
 
 func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[43]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +3907,7 @@ func (x *ListDropsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDropsResponse.ProtoReflect.Descriptor instead.
 func (*ListDropsResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{43}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListDropsResponse) GetSampledNs() uint64 {
@@ -3322,7 +3937,7 @@ type Drop struct {
 
 func (x *Drop) Reset() {
 	*x = Drop{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3949,7 @@ func (x *Drop) String() string {
 func (*Drop) ProtoMessage() {}
 
 func (x *Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[44]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3962,7 @@ func (x *Drop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drop.ProtoReflect.Descriptor instead.
 func (*Drop) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{44}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Drop) GetPort() string {
@@ -3397,7 +4012,7 @@ type NextHopRequest struct {
 
 func (x *NextHopRequest) Reset() {
 	*x = NextHopRequest{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +4024,7 @@ func (x *NextHopRequest) String() string {
 func (*NextHopRequest) ProtoMessage() {}
 
 func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[45]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +4037,7 @@ func (x *NextHopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopRequest.ProtoReflect.Descriptor instead.
 func (*NextHopRequest) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{45}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *NextHopRequest) GetVsid() uint32 {
@@ -3472,7 +4087,7 @@ type NextHopResponse struct {
 
 func (x *NextHopResponse) Reset() {
 	*x = NextHopResponse{}
-	mi := &file_sluice_v1_sluice_proto_msgTypes[46]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3484,7 +4099,7 @@ func (x *NextHopResponse) String() string {
 func (*NextHopResponse) ProtoMessage() {}
 
 func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sluice_v1_sluice_proto_msgTypes[46]
+	mi := &file_sluice_v1_sluice_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3497,7 +4112,7 @@ func (x *NextHopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHopResponse.ProtoReflect.Descriptor instead.
 func (*NextHopResponse) Descriptor() ([]byte, []int) {
-	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{46}
+	return file_sluice_v1_sluice_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *NextHopResponse) GetVerdict() string {
@@ -3835,7 +4450,71 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"sent_bytes\x18\x05 \x01(\x04R\tsentBytes\x12'\n" +
 	"\x0fdropped_packets\x18\x06 \x01(\x04R\x0edroppedPackets\x12#\n" +
 	"\rdropped_bytes\x18\a \x01(\x04R\fdroppedBytes\x12%\n" +
-	"\x0emarked_packets\x18\b \x01(\x04R\rmarkedPackets\"<\n" +
+	"\x0emarked_packets\x18\b \x01(\x04R\rmarkedPackets\"'\n" +
+	"\x11ListQueuesRequest\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\tR\x04port\"\x8f\x01\n" +
+	"\x12ListQueuesResponse\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\x01 \x01(\x04R\tsampledNs\x120\n" +
+	"\aworkers\x18\x02 \x03(\v2\x16.sluice.v1.QueueWorkerR\aworkers\x12(\n" +
+	"\x06queues\x18\x03 \x03(\v2\x10.sluice.v1.QueueR\x06queues\"\xd6\x01\n" +
+	"\vQueueWorker\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04core\x18\x02 \x01(\x05R\x04core\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\x05R\x04node\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x18\n" +
+	"\apackets\x18\x05 \x01(\x04R\apackets\x12\x1f\n" +
+	"\vbusy_cycles\x18\x06 \x01(\x04R\n" +
+	"busyCycles\x12\x1f\n" +
+	"\vidle_cycles\x18\a \x01(\x04R\n" +
+	"idleCycles\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\b \x01(\x04R\tsampledNs\"\xcb\x02\n" +
+	"\x05Queue\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\tR\x04port\x12\x1b\n" +
+	"\tport_kind\x18\x02 \x01(\tR\bportKind\x12\x14\n" +
+	"\x05queue\x18\x03 \x01(\rR\x05queue\x12\x16\n" +
+	"\x06worker\x18\x04 \x01(\rR\x06worker\x12\x12\n" +
+	"\x04mode\x18\x05 \x01(\tR\x04mode\x12\x16\n" +
+	"\x06vports\x18\x06 \x03(\tR\x06vports\x12\x1b\n" +
+	"\thanded_to\x18\a \x03(\rR\bhandedTo\x12\x12\n" +
+	"\x04node\x18\b \x01(\x05R\x04node\x12\x16\n" +
+	"\x06bursts\x18\t \x01(\x04R\x06bursts\x12\x18\n" +
+	"\apackets\x18\n" +
+	" \x01(\x04R\apackets\x12\x1f\n" +
+	"\vbusy_cycles\x18\v \x01(\x04R\n" +
+	"busyCycles\x12\x1d\n" +
+	"\n" +
+	"sampled_ns\x18\f \x01(\x04R\tsampledNs\x12\x14\n" +
+	"\x05moves\x18\r \x01(\x04R\x05moves\"<\n" +
+	"\x10ListMovesRequest\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\tR\x04port\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"`\n" +
+	"\x11ListMovesResponse\x12-\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.sluice.v1.QueueEventR\x06events\x12\x1c\n" +
+	"\tforgotten\x18\x02 \x01(\x04R\tforgotten\"\xce\x03\n" +
+	"\n" +
+	"QueueEvent\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1c\n" +
+	"\n" +
+	"at_unix_ns\x18\x02 \x01(\x04R\batUnixNs\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04port\x18\x06 \x01(\tR\x04port\x12\x14\n" +
+	"\x05queue\x18\a \x01(\rR\x05queue\x12\x12\n" +
+	"\x04from\x18\b \x01(\x05R\x04from\x12\x0e\n" +
+	"\x02to\x18\t \x01(\x05R\x02to\x12\x14\n" +
+	"\x05vport\x18\n" +
+	" \x01(\tR\x05vport\x12\x18\n" +
+	"\aworkers\x18\v \x03(\rR\aworkers\x12\x14\n" +
+	"\x05error\x18\f \x01(\tR\x05error\x12#\n" +
+	"\rexpected_gain\x18\r \x01(\x01R\fexpectedGain\x12(\n" +
+	"\rmeasured_gain\x18\x0e \x01(\x01H\x00R\fmeasuredGain\x88\x01\x01\x12(\n" +
+	"\rpackets_ratio\x18\x0f \x01(\x01H\x01R\fpacketsRatio\x88\x01\x01\x12\x17\n" +
+	"\atook_ns\x18\x10 \x01(\x04R\x06tookNsB\x10\n" +
+	"\x0e_measured_gainB\x10\n" +
+	"\x0e_packets_ratio\"<\n" +
 	"\x12ListRecordsRequest\x12\x16\n" +
 	"\x06subnet\x18\x01 \x01(\tR\x06subnet\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\tR\x02ca\"B\n" +
@@ -3901,7 +4580,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x05vport\x18\t \x01(\tR\x05vport\x12\x12\n" +
 	"\x04vsid\x18\n" +
 	" \x01(\rR\x04vsid\x12\x10\n" +
-	"\x03mac\x18\v \x01(\tR\x03mac2\xca\a\n" +
+	"\x03mac\x18\v \x01(\tR\x03mac2\xe7\b\n" +
 	"\rSluiceService\x12N\n" +
 	"\n" +
 	"GetVersion\x12\x1c.sluice.v1.GetVersionRequest\x1a\x1d.sluice.v1.GetVersionResponse\"\x03\x90\x02\x01\x12K\n" +
@@ -3915,7 +4594,10 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x0eListNeighbours\x12 .sluice.v1.ListNeighboursRequest\x1a!.sluice.v1.ListNeighboursResponse\"\x03\x90\x02\x01\x12Q\n" +
 	"\vListLearned\x12\x1d.sluice.v1.ListLearnedRequest\x1a\x1e.sluice.v1.ListLearnedResponse\"\x03\x90\x02\x01\x12K\n" +
 	"\tListDrops\x12\x1b.sluice.v1.ListDropsRequest\x1a\x1c.sluice.v1.ListDropsResponse\"\x03\x90\x02\x01\x12Z\n" +
-	"\x0eListSchedulers\x12 .sluice.v1.ListSchedulersRequest\x1a!.sluice.v1.ListSchedulersResponse\"\x03\x90\x02\x01\x12E\n" +
+	"\x0eListSchedulers\x12 .sluice.v1.ListSchedulersRequest\x1a!.sluice.v1.ListSchedulersResponse\"\x03\x90\x02\x01\x12N\n" +
+	"\n" +
+	"ListQueues\x12\x1c.sluice.v1.ListQueuesRequest\x1a\x1d.sluice.v1.ListQueuesResponse\"\x03\x90\x02\x01\x12K\n" +
+	"\tListMoves\x12\x1b.sluice.v1.ListMovesRequest\x1a\x1c.sluice.v1.ListMovesResponse\"\x03\x90\x02\x01\x12E\n" +
 	"\aNextHop\x12\x19.sluice.v1.NextHopRequest\x1a\x1a.sluice.v1.NextHopResponse\"\x03\x90\x02\x01B4Z2github.com/sluicenet/sluice/api/sluice/v1;sluicev1b\x06proto3"
 
 var (
@@ -3930,7 +4612,7 @@ func file_sluice_v1_sluice_proto_rawDescGZIP() []byte {
 	return file_sluice_v1_sluice_proto_rawDescData
 }
 
-var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_sluice_v1_sluice_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*GetVersionRequest)(nil),      // 0: sluice.v1.GetVersionRequest
 	(*GetVersionResponse)(nil),     // 1: sluice.v1.GetVersionResponse
@@ -3965,20 +4647,27 @@ var file_sluice_v1_sluice_proto_goTypes = []any{
 	(*SchedulerGroup)(nil),         // 30: sluice.v1.SchedulerGroup
 	(*SchedulerLeaf)(nil),          // 31: sluice.v1.SchedulerLeaf
 	(*SchedulerQueue)(nil),         // 32: sluice.v1.SchedulerQueue
-	(*ListRecordsRequest)(nil),     // 33: sluice.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),    // 34: sluice.v1.ListRecordsResponse
-	(*Record)(nil),                 // 35: sluice.v1.Record
-	(*ListNeighboursRequest)(nil),  // 36: sluice.v1.ListNeighboursRequest
-	(*ListNeighboursResponse)(nil), // 37: sluice.v1.ListNeighboursResponse
-	(*Neighbour)(nil),              // 38: sluice.v1.Neighbour
-	(*ListLearnedRequest)(nil),     // 39: sluice.v1.ListLearnedRequest
-	(*ListLearnedResponse)(nil),    // 40: sluice.v1.ListLearnedResponse
-	(*LearnedMac)(nil),             // 41: sluice.v1.LearnedMac
-	(*ListDropsRequest)(nil),       // 42: sluice.v1.ListDropsRequest
-	(*ListDropsResponse)(nil),      // 43: sluice.v1.ListDropsResponse
-	(*Drop)(nil),                   // 44: sluice.v1.Drop
-	(*NextHopRequest)(nil),         // 45: sluice.v1.NextHopRequest
-	(*NextHopResponse)(nil),        // 46: sluice.v1.NextHopResponse
+	(*ListQueuesRequest)(nil),      // 33: sluice.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),     // 34: sluice.v1.ListQueuesResponse
+	(*QueueWorker)(nil),            // 35: sluice.v1.QueueWorker
+	(*Queue)(nil),                  // 36: sluice.v1.Queue
+	(*ListMovesRequest)(nil),       // 37: sluice.v1.ListMovesRequest
+	(*ListMovesResponse)(nil),      // 38: sluice.v1.ListMovesResponse
+	(*QueueEvent)(nil),             // 39: sluice.v1.QueueEvent
+	(*ListRecordsRequest)(nil),     // 40: sluice.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),    // 41: sluice.v1.ListRecordsResponse
+	(*Record)(nil),                 // 42: sluice.v1.Record
+	(*ListNeighboursRequest)(nil),  // 43: sluice.v1.ListNeighboursRequest
+	(*ListNeighboursResponse)(nil), // 44: sluice.v1.ListNeighboursResponse
+	(*Neighbour)(nil),              // 45: sluice.v1.Neighbour
+	(*ListLearnedRequest)(nil),     // 46: sluice.v1.ListLearnedRequest
+	(*ListLearnedResponse)(nil),    // 47: sluice.v1.ListLearnedResponse
+	(*LearnedMac)(nil),             // 48: sluice.v1.LearnedMac
+	(*ListDropsRequest)(nil),       // 49: sluice.v1.ListDropsRequest
+	(*ListDropsResponse)(nil),      // 50: sluice.v1.ListDropsResponse
+	(*Drop)(nil),                   // 51: sluice.v1.Drop
+	(*NextHopRequest)(nil),         // 52: sluice.v1.NextHopRequest
+	(*NextHopResponse)(nil),        // 53: sluice.v1.NextHopResponse
 }
 var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	4,  // 0: sluice.v1.GetStatusResponse.workers:type_name -> sluice.v1.Worker
@@ -4003,39 +4692,46 @@ var file_sluice_v1_sluice_proto_depIdxs = []int32{
 	30, // 19: sluice.v1.Scheduler.groups:type_name -> sluice.v1.SchedulerGroup
 	31, // 20: sluice.v1.Scheduler.leaves:type_name -> sluice.v1.SchedulerLeaf
 	32, // 21: sluice.v1.SchedulerLeaf.queues:type_name -> sluice.v1.SchedulerQueue
-	35, // 22: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
-	38, // 23: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
-	41, // 24: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
-	44, // 25: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
-	0,  // 26: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
-	2,  // 27: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
-	8,  // 28: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
-	13, // 29: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
-	19, // 30: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
-	22, // 31: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
-	33, // 32: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
-	36, // 33: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
-	39, // 34: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
-	42, // 35: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
-	26, // 36: sluice.v1.SluiceService.ListSchedulers:input_type -> sluice.v1.ListSchedulersRequest
-	45, // 37: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
-	1,  // 38: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
-	3,  // 39: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
-	9,  // 40: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
-	14, // 41: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
-	20, // 42: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
-	23, // 43: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
-	34, // 44: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
-	37, // 45: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
-	40, // 46: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
-	43, // 47: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
-	27, // 48: sluice.v1.SluiceService.ListSchedulers:output_type -> sluice.v1.ListSchedulersResponse
-	46, // 49: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
-	38, // [38:50] is the sub-list for method output_type
-	26, // [26:38] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	35, // 22: sluice.v1.ListQueuesResponse.workers:type_name -> sluice.v1.QueueWorker
+	36, // 23: sluice.v1.ListQueuesResponse.queues:type_name -> sluice.v1.Queue
+	39, // 24: sluice.v1.ListMovesResponse.events:type_name -> sluice.v1.QueueEvent
+	42, // 25: sluice.v1.ListRecordsResponse.records:type_name -> sluice.v1.Record
+	45, // 26: sluice.v1.ListNeighboursResponse.neighbours:type_name -> sluice.v1.Neighbour
+	48, // 27: sluice.v1.ListLearnedResponse.learned:type_name -> sluice.v1.LearnedMac
+	51, // 28: sluice.v1.ListDropsResponse.drops:type_name -> sluice.v1.Drop
+	0,  // 29: sluice.v1.SluiceService.GetVersion:input_type -> sluice.v1.GetVersionRequest
+	2,  // 30: sluice.v1.SluiceService.GetStatus:input_type -> sluice.v1.GetStatusRequest
+	8,  // 31: sluice.v1.SluiceService.Apply:input_type -> sluice.v1.ApplyRequest
+	13, // 32: sluice.v1.SluiceService.GetConfig:input_type -> sluice.v1.GetConfigRequest
+	19, // 33: sluice.v1.SluiceService.ListVports:input_type -> sluice.v1.ListVportsRequest
+	22, // 34: sluice.v1.SluiceService.ListUplinks:input_type -> sluice.v1.ListUplinksRequest
+	40, // 35: sluice.v1.SluiceService.ListRecords:input_type -> sluice.v1.ListRecordsRequest
+	43, // 36: sluice.v1.SluiceService.ListNeighbours:input_type -> sluice.v1.ListNeighboursRequest
+	46, // 37: sluice.v1.SluiceService.ListLearned:input_type -> sluice.v1.ListLearnedRequest
+	49, // 38: sluice.v1.SluiceService.ListDrops:input_type -> sluice.v1.ListDropsRequest
+	26, // 39: sluice.v1.SluiceService.ListSchedulers:input_type -> sluice.v1.ListSchedulersRequest
+	33, // 40: sluice.v1.SluiceService.ListQueues:input_type -> sluice.v1.ListQueuesRequest
+	37, // 41: sluice.v1.SluiceService.ListMoves:input_type -> sluice.v1.ListMovesRequest
+	52, // 42: sluice.v1.SluiceService.NextHop:input_type -> sluice.v1.NextHopRequest
+	1,  // 43: sluice.v1.SluiceService.GetVersion:output_type -> sluice.v1.GetVersionResponse
+	3,  // 44: sluice.v1.SluiceService.GetStatus:output_type -> sluice.v1.GetStatusResponse
+	9,  // 45: sluice.v1.SluiceService.Apply:output_type -> sluice.v1.ApplyResponse
+	14, // 46: sluice.v1.SluiceService.GetConfig:output_type -> sluice.v1.GetConfigResponse
+	20, // 47: sluice.v1.SluiceService.ListVports:output_type -> sluice.v1.ListVportsResponse
+	23, // 48: sluice.v1.SluiceService.ListUplinks:output_type -> sluice.v1.ListUplinksResponse
+	41, // 49: sluice.v1.SluiceService.ListRecords:output_type -> sluice.v1.ListRecordsResponse
+	44, // 50: sluice.v1.SluiceService.ListNeighbours:output_type -> sluice.v1.ListNeighboursResponse
+	47, // 51: sluice.v1.SluiceService.ListLearned:output_type -> sluice.v1.ListLearnedResponse
+	50, // 52: sluice.v1.SluiceService.ListDrops:output_type -> sluice.v1.ListDropsResponse
+	27, // 53: sluice.v1.SluiceService.ListSchedulers:output_type -> sluice.v1.ListSchedulersResponse
+	34, // 54: sluice.v1.SluiceService.ListQueues:output_type -> sluice.v1.ListQueuesResponse
+	38, // 55: sluice.v1.SluiceService.ListMoves:output_type -> sluice.v1.ListMovesResponse
+	53, // 56: sluice.v1.SluiceService.NextHop:output_type -> sluice.v1.NextHopResponse
+	43, // [43:57] is the sub-list for method output_type
+	29, // [29:43] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_sluice_v1_sluice_proto_init() }
@@ -4043,13 +4739,14 @@ func file_sluice_v1_sluice_proto_init() {
 	if File_sluice_v1_sluice_proto != nil {
 		return
 	}
+	file_sluice_v1_sluice_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sluice_v1_sluice_proto_rawDesc), len(file_sluice_v1_sluice_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   47,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

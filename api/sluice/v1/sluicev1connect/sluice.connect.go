@@ -71,6 +71,11 @@ const (
 	// SluiceServiceListSchedulersProcedure is the fully-qualified name of the SluiceService's
 	// ListSchedulers RPC.
 	SluiceServiceListSchedulersProcedure = "/sluice.v1.SluiceService/ListSchedulers"
+	// SluiceServiceListQueuesProcedure is the fully-qualified name of the SluiceService's ListQueues
+	// RPC.
+	SluiceServiceListQueuesProcedure = "/sluice.v1.SluiceService/ListQueues"
+	// SluiceServiceListMovesProcedure is the fully-qualified name of the SluiceService's ListMoves RPC.
+	SluiceServiceListMovesProcedure = "/sluice.v1.SluiceService/ListMoves"
 	// SluiceServiceNextHopProcedure is the fully-qualified name of the SluiceService's NextHop RPC.
 	SluiceServiceNextHopProcedure = "/sluice.v1.SluiceService/NextHop"
 )
@@ -99,6 +104,10 @@ type SluiceServiceClient interface {
 	ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error)
 	// ListSchedulers lists the outputs with quality of service: what is configured, and what each queue did.
 	ListSchedulers(context.Context, *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error)
+	// ListQueues lists the receive queues: which worker polls each, whose packets it brings, and its load.
+	ListQueues(context.Context, *v1.ListQueuesRequest) (*v1.ListQueuesResponse, error)
+	// ListMoves lists what was decided for receive queues and why, the latest first.
+	ListMoves(context.Context, *v1.ListMovesRequest) (*v1.ListMovesResponse, error)
 	// NextHop says what the switch would do with a packet from one customer address to another, and why.
 	NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error)
 }
@@ -190,6 +199,20 @@ func NewSluiceServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		listQueues: connect.NewClient[v1.ListQueuesRequest, v1.ListQueuesResponse](
+			httpClient,
+			baseURL+SluiceServiceListQueuesProcedure,
+			connect.WithSchema(sluiceServiceMethods.ByName("ListQueues")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listMoves: connect.NewClient[v1.ListMovesRequest, v1.ListMovesResponse](
+			httpClient,
+			baseURL+SluiceServiceListMovesProcedure,
+			connect.WithSchema(sluiceServiceMethods.ByName("ListMoves")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		nextHop: connect.NewClient[v1.NextHopRequest, v1.NextHopResponse](
 			httpClient,
 			baseURL+SluiceServiceNextHopProcedure,
@@ -213,6 +236,8 @@ type sluiceServiceClient struct {
 	listLearned    *connect.Client[v1.ListLearnedRequest, v1.ListLearnedResponse]
 	listDrops      *connect.Client[v1.ListDropsRequest, v1.ListDropsResponse]
 	listSchedulers *connect.Client[v1.ListSchedulersRequest, v1.ListSchedulersResponse]
+	listQueues     *connect.Client[v1.ListQueuesRequest, v1.ListQueuesResponse]
+	listMoves      *connect.Client[v1.ListMovesRequest, v1.ListMovesResponse]
 	nextHop        *connect.Client[v1.NextHopRequest, v1.NextHopResponse]
 }
 
@@ -315,6 +340,24 @@ func (c *sluiceServiceClient) ListSchedulers(ctx context.Context, req *v1.ListSc
 	return nil, err
 }
 
+// ListQueues calls sluice.v1.SluiceService.ListQueues.
+func (c *sluiceServiceClient) ListQueues(ctx context.Context, req *v1.ListQueuesRequest) (*v1.ListQueuesResponse, error) {
+	response, err := c.listQueues.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListMoves calls sluice.v1.SluiceService.ListMoves.
+func (c *sluiceServiceClient) ListMoves(ctx context.Context, req *v1.ListMovesRequest) (*v1.ListMovesResponse, error) {
+	response, err := c.listMoves.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // NextHop calls sluice.v1.SluiceService.NextHop.
 func (c *sluiceServiceClient) NextHop(ctx context.Context, req *v1.NextHopRequest) (*v1.NextHopResponse, error) {
 	response, err := c.nextHop.CallUnary(ctx, connect.NewRequest(req))
@@ -348,6 +391,10 @@ type SluiceServiceHandler interface {
 	ListDrops(context.Context, *v1.ListDropsRequest) (*v1.ListDropsResponse, error)
 	// ListSchedulers lists the outputs with quality of service: what is configured, and what each queue did.
 	ListSchedulers(context.Context, *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error)
+	// ListQueues lists the receive queues: which worker polls each, whose packets it brings, and its load.
+	ListQueues(context.Context, *v1.ListQueuesRequest) (*v1.ListQueuesResponse, error)
+	// ListMoves lists what was decided for receive queues and why, the latest first.
+	ListMoves(context.Context, *v1.ListMovesRequest) (*v1.ListMovesResponse, error)
 	// NextHop says what the switch would do with a packet from one customer address to another, and why.
 	NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error)
 }
@@ -435,6 +482,20 @@ func NewSluiceServiceHandler(svc SluiceServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	sluiceServiceListQueuesHandler := connect.NewUnaryHandlerSimple(
+		SluiceServiceListQueuesProcedure,
+		svc.ListQueues,
+		connect.WithSchema(sluiceServiceMethods.ByName("ListQueues")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	sluiceServiceListMovesHandler := connect.NewUnaryHandlerSimple(
+		SluiceServiceListMovesProcedure,
+		svc.ListMoves,
+		connect.WithSchema(sluiceServiceMethods.ByName("ListMoves")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	sluiceServiceNextHopHandler := connect.NewUnaryHandlerSimple(
 		SluiceServiceNextHopProcedure,
 		svc.NextHop,
@@ -466,6 +527,10 @@ func NewSluiceServiceHandler(svc SluiceServiceHandler, opts ...connect.HandlerOp
 			sluiceServiceListDropsHandler.ServeHTTP(w, r)
 		case SluiceServiceListSchedulersProcedure:
 			sluiceServiceListSchedulersHandler.ServeHTTP(w, r)
+		case SluiceServiceListQueuesProcedure:
+			sluiceServiceListQueuesHandler.ServeHTTP(w, r)
+		case SluiceServiceListMovesProcedure:
+			sluiceServiceListMovesHandler.ServeHTTP(w, r)
 		case SluiceServiceNextHopProcedure:
 			sluiceServiceNextHopHandler.ServeHTTP(w, r)
 		default:
@@ -519,6 +584,14 @@ func (UnimplementedSluiceServiceHandler) ListDrops(context.Context, *v1.ListDrop
 
 func (UnimplementedSluiceServiceHandler) ListSchedulers(context.Context, *v1.ListSchedulersRequest) (*v1.ListSchedulersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListSchedulers is not implemented"))
+}
+
+func (UnimplementedSluiceServiceHandler) ListQueues(context.Context, *v1.ListQueuesRequest) (*v1.ListQueuesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListQueues is not implemented"))
+}
+
+func (UnimplementedSluiceServiceHandler) ListMoves(context.Context, *v1.ListMovesRequest) (*v1.ListMovesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sluice.v1.SluiceService.ListMoves is not implemented"))
 }
 
 func (UnimplementedSluiceServiceHandler) NextHop(context.Context, *v1.NextHopRequest) (*v1.NextHopResponse, error) {
