@@ -41,6 +41,7 @@ func (d *decoder) check() {
 	}
 	d.checkMACs()
 	d.checkProtocols()
+	d.checkLoad()
 	if d.checkFrames() {
 		d.checkNewFlows()
 	}

@@ -93,6 +93,7 @@ func (d *decoder) fields() map[string]func(*yaml.Node) error {
 		"protocols":         d.protocols,
 		"burst":             number(&p.Burst),
 		"duration":          duration(&p.Duration),
+		"load":              d.load,
 		"rate":              d.rate,
 		"search":            d.search,
 		"newFlowShare":      percent(&p.NewFlowShare),
@@ -102,7 +103,7 @@ func (d *decoder) fields() map[string]func(*yaml.Node) error {
 
 // optional says what holds when a key is left out.
 var optional = map[string]string{
-	"rate": "max", "search": "none", "newFlowShare": "0%", "newFlowsPerSecond": "0",
+	"load": "none", "rate": "max", "search": "none", "newFlowShare": "0%", "newFlowsPerSecond": "0",
 	"macs": "required with direction bridge, refused with others",
 }
 

@@ -49,6 +49,7 @@ type Profile struct {
 	Duration    time.Duration `json:"duration"` // measured in every round, after the warm-up, ns
 
 	// Optional keys.
+	Load              []Phase `json:"load,omitempty"`              // what comes by each VM's queue, where queues are balanced; none by default
 	Rate              Rate    `json:"rate,omitzero"`               // how fast a generator sends; as fast as it can by default
 	Search            *Search `json:"search,omitempty"`            // for rates that a switch sustains; none by default
 	NewFlowShare      float64 `json:"newFlowShare,omitempty"`      // of the frames that begin a flow nobody has seen, 0 to 1

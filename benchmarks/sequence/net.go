@@ -84,6 +84,7 @@ type port struct {
 	Port
 	handle  uint32
 	streams [][]*stream
+	paces   []pace      // of the receive queues
 	asked   atomic.Bool // asks is not empty
 	mu      sync.Mutex
 	asks    []request
@@ -102,7 +103,10 @@ func New(c Config) (*Net, error) {
 		if n.byName[p.Name] != nil || p.RxQueues < 1 || p.TxQueues < 1 {
 			return nil, fmt.Errorf("sequence port %s: want each name once, and queues both ways", p.Name)
 		}
-		q := &port{Port: p, handle: firstHandle + uint32(i), streams: make([][]*stream, p.RxQueues), asks: make([]request, 0, maxRequests)}
+		q := &port{Port: p, handle: firstHandle + uint32(i), streams: make([][]*stream, p.RxQueues), paces: make([]pace, p.RxQueues), asks: make([]request, 0, maxRequests)}
+		for i := range q.paces {
+			q.paces[i].rate.Store(unpaced)
+		}
 		n.ports = append(n.ports, q)
 		n.byName[p.Name] = q
 	}

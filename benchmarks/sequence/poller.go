@@ -36,6 +36,7 @@ type rxQueue struct {
 	port    *port
 	ref     uint32
 	streams []*stream
+	pace    *pace
 	at      int    // next stream
 	probe   uint64 // time stamp of the next round of probes
 }
@@ -73,7 +74,7 @@ func (p *Poller) AddRx(device uint32, queue uint16, ref uint32) error {
 	if int(queue) >= port.RxQueues {
 		return fmt.Errorf("sequence port %s has %d receive queues and no number %d", port.Name, port.RxQueues, queue)
 	}
-	p.queues = append(p.queues, &rxQueue{port: port, ref: ref, streams: port.streams[queue]})
+	p.queues = append(p.queues, &rxQueue{port: port, ref: ref, streams: port.streams[queue], pace: &port.paces[queue]})
 	return nil
 }
 
@@ -332,7 +333,9 @@ func (p *Poller) receive(budget uint32) {
 		}
 		switch now {
 		case running:
-			left -= p.make(q, min(left, packet.RxBurst, budget-p.io.NumRx), true)
+			got := p.make(q, q.pace.due(p.io.TSC, min(left, packet.RxBurst, budget-p.io.NumRx)), true)
+			q.pace.fetched(got)
+			left -= got
 		case probing:
 			left -= p.probe(q, min(left, packet.RxBurst, budget-p.io.NumRx))
 		case quiet, drained:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -23,10 +24,22 @@ func (p *Plan) Frame(f Flow) ([]byte, error) {
 	if err != nil || p.Profile.Direction != profile.Decap {
 		return frame, err
 	}
+	return encapsulate(frame, f, FarHostMAC, UplinkMAC, FarPA, NearPA)
+}
+
+// Encapsulated makes of a VM's frame what leaves by the uplink, with Encap. The switch chooses FlowIDByte by itself.
+func (p *Plan) Encapsulated(f Flow, frame []byte) ([]byte, error) {
+	return encapsulate(frame, f, UplinkMAC, FarHostMAC, NearPA, FarPA)
+}
+
+// FlowIDByte is where an encapsulated frame has its FlowID (RFC 7637, section 3.2).
+const FlowIDByte = 14 + 20 + 7
+
+func encapsulate(frame []byte, f Flow, src, dst packet.MAC, from, to netip.Addr) ([]byte, error) {
 	outer := &layers.IPv4{Version: 4, TTL: 64, Flags: layers.IPv4DontFragment, Protocol: layers.IPProtocolGRE,
-		SrcIP: FarPA.AsSlice(), DstIP: NearPA.AsSlice()}
+		SrcIP: from.AsSlice(), DstIP: to.AsSlice()}
 	gre := &layers.GRE{KeyPresent: true, Protocol: layers.EthernetTypeTransparentEthernetBridging, Key: f.VSID<<8 | uint32(f.FlowID)}
-	return build(ethernet(FarHostMAC, UplinkMAC), outer, gre, gopacket.Payload(frame))
+	return build(ethernet(src, dst), outer, gre, gopacket.Payload(frame))
 }
 
 // announcementType is an EtherType for experiments (IEEE 802).
