@@ -81,10 +81,12 @@ type QoSCounts struct {
 	SentBytes      uint64   `json:"sentBytes"`
 	DroppedPackets uint64   `json:"droppedPackets"`
 	DroppedBytes   uint64   `json:"droppedBytes"`
+	ECTPackets     uint64   `json:"ectPackets"`
 	MarkedPackets  uint64   `json:"markedPackets"`
 	BitsPerSec     *float64 `json:"bitsPerSec,omitempty"`
 	PacketsPerSec  *float64 `json:"packetsPerSec,omitempty"`
 	DropsPerSec    *float64 `json:"dropsPerSec,omitempty"`
+	ECTPerSec      *float64 `json:"ectPerSec,omitempty"`
 	MarksPerSec    *float64 `json:"marksPerSec,omitempty"`
 }
 
@@ -175,6 +177,7 @@ func (c *QoSCounts) add(q *sluicev1.SchedulerQueue) {
 	c.SentBytes += q.GetSentBytes()
 	c.DroppedPackets += q.GetDroppedPackets()
 	c.DroppedBytes += q.GetDroppedBytes()
+	c.ECTPackets += q.GetEctPackets()
 	c.MarkedPackets += q.GetMarkedPackets()
 }
 
@@ -185,6 +188,7 @@ func (s *qosSum) counts(w window) QoSCounts {
 	}
 	c.PacketsPerSec = w.rate(s.before.SentPackets, c.SentPackets)
 	c.DropsPerSec = w.rate(s.before.DroppedPackets, c.DroppedPackets)
+	c.ECTPerSec = w.rate(s.before.ECTPackets, c.ECTPackets)
 	c.MarksPerSec = w.rate(s.before.MarkedPackets, c.MarkedPackets)
 	return c
 }
@@ -288,9 +292,9 @@ func (c *QoSClass) marking() string {
 
 func qosHeader(windowed bool) []string {
 	if windowed {
-		return []string{">RATE", ">PKT/S", ">QUEUED", ">BYTES", ">MARKS/S", ">DROPS/S", ">DROPPED"}
+		return []string{">RATE", ">PKT/S", ">QUEUED", ">BYTES", ">ECT/S", ">MARKS/S", ">DROPS/S", ">DROPPED"}
 	}
-	return []string{">SENT", ">PACKETS", ">QUEUED", ">BYTES", ">MARKED", ">DROPPED"}
+	return []string{">SENT", ">PACKETS", ">QUEUED", ">BYTES", ">ECT", ">MARKED", ">DROPPED"}
 }
 
 func (c *QoSCounts) cells(s *Screen, windowed bool) []string {
@@ -300,10 +304,10 @@ func (c *QoSCounts) cells(s *Screen, windowed bool) []string {
 	}
 	queued, bytes := count(c.QueuedPackets), short(float64(c.QueuedBytes))+"B"
 	if !windowed {
-		return []string{short(float64(c.SentBytes)) + "B", count(c.SentPackets), queued, bytes, count(c.MarkedPackets), dropped}
+		return []string{short(float64(c.SentBytes)) + "B", count(c.SentPackets), queued, bytes, count(c.ECTPackets), count(c.MarkedPackets), dropped}
 	}
 	return []string{optional(c.BitsPerSec, func(v float64) string { return short(v) + "bit/s" }), optional(c.PacketsPerSec, short), queued, bytes,
-		optional(c.MarksPerSec, short), optional(c.DropsPerSec, short), dropped}
+		optional(c.ECTPerSec, short), optional(c.MarksPerSec, short), optional(c.DropsPerSec, short), dropped}
 }
 
 // bits writes a rate, or what stands for none.

@@ -163,6 +163,7 @@ func (w *worker) answerARP(in uint32, p *packet.Packet, m *packet.Parsed, mac pa
 func (w *worker) answered(in uint32) {
 	b := w.ctr.of(in)
 	b.consumed++
+	b.seldom = true
 	b.created++
 }
 

@@ -46,6 +46,8 @@ type diversion struct {
 	turn    int       // of those, the one that is served first
 	taken   int       // packets that other workers handed over, taken in this iteration
 	active  bool      // packets were taken in or sent in this iteration
+
+	in, size [sendBatch]uint32 // of what a scheduler lets go
 }
 
 // sendBatch is the most that one scheduler sends in one iteration: as much as a worker receives, so that a backlog shrinks
@@ -60,6 +62,9 @@ func (w *worker) divert() {
 	d, o := w.egress, &w.out
 	d.active, d.taken = false, 0
 	spans := o.spans
+	if spans > fewSpans {
+		w.touchQueues(o.span[:spans])
+	}
 	o.n, o.spans, o.mixed = 0, 0, false
 	for i := range spans {
 		s := o.span[i] // its place may be written again
@@ -85,6 +90,21 @@ func (w *worker) divert() {
 	}
 	w.takeHanded()
 	w.serve()
+}
+
+// fewSpans are fetched soon enough one by one.
+const fewSpans = 4
+
+// touchQueues touches what spans will need of schedulers, so that it is fetched at the same time.
+func (w *worker) touchQueues(spans []span) {
+	sum := uint64(0)
+	for i := range spans {
+		s := &spans[i]
+		if e := w.egress.byPort[s.out]; e != nil && e.owner == w && s.queue != queueOwn {
+			sum += e.sched.Touch(queueClass(s.queue), e.conf.Leaf(s.in, queueDest(s.queue)))
+		}
+	}
+	w.touched = sum
 }
 
 // keep puts a span back, closing up to what was kept before.
@@ -145,7 +165,8 @@ func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Pack
 		bytes += uint64(p.PktLen)
 	}
 	step := len(pkts)
-	if k := e.marks[class]; k != 0 && e.sched.Bytes(class)+bytes+uint64(len(pkts))*mostOverhead >= uint64(k) {
+	marks := e.marks[class]
+	if marks != 0 && e.sched.Bytes(class)+bytes+uint64(len(pkts))*mostOverhead >= uint64(marks) {
 		step = markStep
 	}
 	accepted := 0
@@ -153,10 +174,10 @@ func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Pack
 		some := pkts[accepted:min(accepted+step, len(pkts))]
 		due := uint8(0)
 		if step == markStep {
-			due = e.due(class, leaf, len(some))
+			due = e.sched.Mark(class, leaf, len(some))
 		}
-		n := e.sched.Enqueue(w.now, class, leaf, some)
-		if due != 0 {
+		n := e.sched.Enqueue(class, leaf, some)
+		if marks != 0 {
 			e.mark(class, leaf, some[:n], due)
 		}
 		accepted += n
@@ -177,26 +198,21 @@ func (w *worker) enqueue(e *egress, in uint32, queue uint16, pkts []*packet.Pack
 // mostOverhead bounds what a frame takes of the wire besides its bytes.
 const mostOverhead = 84
 
-// due is which of so many packets are to be marked that come into a queue as deep as it is now.
-func (e *egress) due(class uint8, leaf uint32, packets int) (set uint8) {
-	for i := range packets {
-		if e.sched.Mark(class, leaf) {
-			set |= 1 << i
-		}
-	}
-	return set
-}
-
-// mark marks packets that were accepted, those of a set: what the queue refused is no mark that anybody gets.
+// mark counts those packets whose transport understands marks, of those that were accepted, and marks the ones of a set: what
+// the queue refused is no mark that anybody gets.
 func (e *egress) mark(class uint8, leaf uint32, pkts []*packet.Packet, set uint8) {
-	marked := uint32(0)
-	for i, p := range pkts {
-		if set>>i&1 != 0 && packet.MarkCE(p) {
-			marked++
+	capable, marked := uint32(0), uint32(0)
+	for _, p := range pkts {
+		if packet.ECT(p) {
+			capable++
+			if set&1 != 0 && packet.MarkCE(p) {
+				marked++
+			}
 		}
+		set >>= 1
 	}
-	if marked > 0 {
-		e.sched.Marked(class, leaf, marked)
+	if capable != 0 {
+		e.sched.Capable(class, leaf, capable, marked)
 	}
 }
 
@@ -301,16 +317,30 @@ func (w *worker) serveOne(d *diversion, e *egress) {
 	e.chargeOwn(w.now)
 	room := w.io.Tx[o.n:min(o.n+sendBatch, packet.MaxTx)]
 	n := e.sched.Dequeue(w.now, room, nil)
-	for _, p := range room[:n] {
-		in := p.In()
-		w.ctr.of(in).queued--
-		o.add(in, e.port, p.PktLen)
+	w.recall(room[:n])
+	for i, size := range d.size[:n] {
+		w.ctr.of(d.in[i]).queued--
+		o.add(d.in[i], e.port, size)
 	}
 	d.active = d.active || n > 0
 	e.waiting = e.sched.Packets() > 0
 	if n < len(room) {
 		e.next = e.sched.Next(w.now)
 	}
+}
+
+// recall reads from packets that waited by which ports they came in, and how long they are, and touches the counters of these
+// ports. Neither is in a cache then, and loads that do not wait for each other are under way together.
+func (w *worker) recall(pkts []*packet.Packet) {
+	d := w.egress
+	for i, p := range pkts {
+		d.in[i], d.size[i] = p.In(), p.PktLen
+	}
+	sum := uint64(0)
+	for _, in := range d.in[:len(pkts)] {
+		sum += w.ctr.local[in].queued
+	}
+	w.touched = sum
 }
 
 // doze shortens a nap so that no packet waits for longer than its scheduler makes it, and announces it to those that hand

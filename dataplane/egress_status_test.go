@@ -137,6 +137,40 @@ func TestOnlyAcceptedPacketsAreMarked(t *testing.T) {
 	}
 	require.Equal(t, 2, marked, "eight found the queue empty")
 	require.EqualValues(t, marked, st.Marked)
+	require.EqualValues(t, 10, st.Capable, "all that were accepted")
+	r.balanced()
+}
+
+// Marks, and who could bear them, are counted for each vport, in classes that mark.
+func TestCapablePacketsAreCounted(t *testing.T) {
+	r := newRig(t, 1)
+	r.resolve()
+	up := policy.SchedulerQoS{Port: r.index.byName["up0"], RateBytesPerSec: 100_000, BurstBytes: 2000,
+		Leaves: []policy.LeafQoS{{Port: policy.NoIndex, Group: -1, Parent: -1, Weight: 1}}}
+	send := func(marks uint32, ecn uint8) uint64 {
+		up.Classes[0] = policy.ClassQoS{Name: "default", Weight: 100, QueueBytes: 100_000, MarkBytes: marks, MarkFullBytes: marks}
+		snap := *r.snap
+		snap.QoS = policy.NewQoS([]policy.SchedulerQoS{up}, nil)
+		require.NoError(t, r.sw.Publish(&snap))
+		before := r.stats("up0")[0].Capable
+		frame := frames.Build(frames.Ether(redVM1, redFar), frames.IPv4("10.0.0.5", "10.0.0.7", frames.TOS(ecn)), frames.UDP(7, 2), frames.Payload(100))
+		r.set(func() {
+			for range 30 {
+				r.inject("red-vm1", frame)
+			}
+		})
+		r.idle()
+		return r.stats("up0")[0].Capable - before
+	}
+	require.EqualValues(t, 30, send(50_000, packet.ECNECT0), "below the depth from which marks are set")
+	require.EqualValues(t, 30, send(50_000, packet.ECNECT1))
+	require.EqualValues(t, 30, send(50_000, packet.ECNCE), "marked by somebody before")
+	require.Zero(t, send(50_000, packet.ECNNotECT))
+	require.Zero(t, send(0, packet.ECNECT0), "a class that does not mark")
+	for r.queued() > 0 {
+		r.net.AdvanceTSC(100 * time.Millisecond)
+		r.idle()
+	}
 	r.balanced()
 }
 

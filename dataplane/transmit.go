@@ -217,7 +217,9 @@ func (w *worker) discard(in uint32, p *packet.Packet, r Reason) {
 
 // consume ends a packet that was for the switch itself.
 func (w *worker) consume(in uint32, p *packet.Packet) {
-	w.ctr.of(in).consumed++
+	b := w.ctr.of(in)
+	b.consumed++
+	b.seldom = true
 	w.free(p)
 }
 

@@ -25,6 +25,7 @@ func TestMarkCE(t *testing.T) {
 			ip4.SetChecksum()
 			p := newPacket(Headroom, append(unhex(t, ethernetHead+c.tags+"0800"), ip4...), 0)
 			marked := ecn != ECNNotECT && c.l3 != 0
+			require.Equal(t, marked, ECT(p), "IPv4 %s %02b", name, ecn)
 			require.Equal(t, marked, MarkCE(p), "IPv4 %s %02b", name, ecn)
 			if c.l3 != 0 {
 				got := IPv4(p.Data()[c.l3:])
@@ -36,6 +37,7 @@ func TestMarkCE(t *testing.T) {
 			ip6 := IPv6(unhex(t, ipv6Golden))
 			ip6.SetTrafficClass(0xb8 | ecn)
 			p = newPacket(Headroom, append(unhex(t, ethernetHead+c.tags+"86dd"), ip6...), 0)
+			require.Equal(t, marked, ECT(p), "IPv6 %s %02b", name, ecn)
 			require.Equal(t, marked, MarkCE(p), "IPv6 %s %02b", name, ecn)
 			if c.l3 != 0 {
 				got := IPv6(p.Data()[c.l3:])

@@ -90,33 +90,38 @@ func (b *bucket) spend(length int64) {
 	}
 }
 
-// Mark reports whether the next packet of a leaf in a class should carry a congestion mark. The class must hold MarkBytes
-// or more, and the leaf more than its even part of that, so that one leaf's long queue marks nobody else. Between
-// MarkBytes and MarkFullBytes it says yes in proportion, evenly spread. Whoever sets the mark calls Marked.
-func (s *Scheduler) Mark(class uint8, leaf uint32) bool {
+// Mark tells which of the next packets of a leaf in a class, at most eight, should carry a congestion mark, as bits. The class
+// must hold MarkBytes or more, and the leaf more than its even part of that, so that one leaf's long queue marks nobody else.
+// Between MarkBytes and MarkFullBytes it says yes in proportion, evenly spread. Whoever sets marks calls Capable.
+func (s *Scheduler) Mark(class uint8, leaf uint32, packets int) (set uint8) {
 	c := &s.classes[class%Classes]
 	if c.mark == 0 || c.bytes < uint64(c.mark) {
-		return false
+		return 0
 	}
 	depth := uint64(s.ents[queueID(class, leaf)].bytes) * uint64(c.active)
-	if depth >= uint64(c.full) {
-		return depth >= uint64(c.mark)
-	}
-	if depth < uint64(c.mark) {
-		return false
+	switch {
+	case depth < uint64(c.mark):
+		return 0
+	case depth >= uint64(c.full):
+		return 1<<packets - 1
 	}
 	span := c.full - c.mark
-	c.owed += uint32(depth) - c.mark
-	if c.owed < span {
-		return false
+	for i := range packets {
+		if c.owed += uint32(depth) - c.mark; c.owed >= span {
+			c.owed -= span
+			set |= 1 << i
+		}
 	}
-	c.owed -= span
-	return true
+	return set
 }
 
-// Marked counts packets of a leaf that were marked.
-func (s *Scheduler) Marked(class uint8, leaf uint32, packets uint32) {
-	s.rare[queueID(class, leaf)].marked += uint64(packets)
+// Capable counts packets of a leaf whose transport understands marks, and those of them that got one.
+func (s *Scheduler) Capable(class uint8, leaf, packets, marked uint32) {
+	id := queueID(class, leaf)
+	s.ents[id].capable += uint64(packets)
+	if marked != 0 {
+		s.rare[id].marked += uint64(marked)
+	}
 }
 
 // Packets is how many packets wait.
@@ -138,5 +143,5 @@ func (s *Scheduler) Stats(class uint8, leaf uint32) QueueStats {
 	id := queueID(class, leaf)
 	e, r := &s.ents[id], &s.rare[id]
 	return QueueStats{Packets: uint64(e.count) + uint64(e.chained), Bytes: uint64(e.bytes), SentPackets: e.sentPackets, SentBytes: e.sentBytes,
-		RefusedPackets: r.refusedPackets, RefusedBytes: r.refusedBytes, Marked: r.marked}
+		RefusedPackets: r.refusedPackets, RefusedBytes: r.refusedBytes, Capable: e.capable, Marked: r.marked}
 }

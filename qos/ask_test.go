@@ -1,6 +1,7 @@
 package qos
 
 import (
+	"math/bits"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,8 +22,8 @@ func TestPacketsCostNoAllocations(t *testing.T) {
 	now := int64(0)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		for i := 0; i+16 <= len(pkts); i += 16 {
-			s.Enqueue(now, uint8(i), uint32(i%20), pkts[i:i+16])
-			s.Mark(uint8(i), uint32(i%20))
+			s.Enqueue(uint8(i), uint32(i%20), pkts[i:i+16])
+			s.Mark(uint8(i), uint32(i%20), 8)
 		}
 		for s.Packets() > 0 {
 			s.Dequeue(now, out, from)
@@ -44,10 +45,10 @@ func TestMarksByDepth(t *testing.T) {
 		}
 	}
 	yes := func(class uint8, leaf uint32) (n int) {
-		for range 100 {
-			if r.s.Mark(class, leaf) {
-				n++
-			}
+		for range 25 {
+			set := r.s.Mark(class, leaf, 4)
+			require.Zero(t, set>>4)
+			n += bits.OnesCount8(set)
 		}
 		return n
 	}
@@ -63,8 +64,11 @@ func TestMarksByDepth(t *testing.T) {
 	put(1, 0, 5)
 	assert.Equal(t, 100, yes(1, 0), "from the end of the ramp")
 	assert.Zero(t, yes(0, 0), "no marks without a threshold")
-	r.s.Marked(1, 0, 3)
+	r.s.Capable(1, 0, 5, 3)
+	assert.EqualValues(t, 5, r.s.Stats(1, 0).Capable)
 	assert.EqualValues(t, 3, r.s.Stats(1, 0).Marked)
+	require.NoError(t, r.s.reconfigure(0, c))
+	assert.EqualValues(t, 5, r.s.Stats(1, 0).Capable)
 }
 
 func TestContradictionsAreRefused(t *testing.T) {

@@ -65,7 +65,7 @@ func BenchmarkStanding(b *testing.B) {
 				for at := 0; at < len(pkts); at += benchBurst {
 					n := min(benchBurst, len(pkts)-at)
 					queuesOf(pkts[at:at+n], to[:n])
-					if s.EnqueueEach(0, to[:n], pkts[at:at+n]) != 0 {
+					if s.EnqueueEach(to[:n], pkts[at:at+n]) != 0 {
 						b.Fatal("a packet was refused")
 					}
 				}
@@ -74,7 +74,7 @@ func BenchmarkStanding(b *testing.B) {
 				quickly(b, func() (n int) {
 					n = s.Dequeue(now, out, nil)
 					queuesOf(out[:n], to[:n])
-					s.EnqueueEach(now, to[:n], out[:n])
+					s.EnqueueEach(to[:n], out[:n])
 					now += us
 					return n
 				})
@@ -132,7 +132,7 @@ func BenchmarkDrained(b *testing.B) {
 					at = 0
 				}
 				queuesOf(pkts[at:at+benchBurst], to[:])
-				s.EnqueueEach(0, to[:], pkts[at:at+benchBurst])
+				s.EnqueueEach(to[:], pkts[at:at+benchBurst])
 				if s.Dequeue(0, out, nil) != benchBurst {
 					b.Fatal("packets are missing")
 				}

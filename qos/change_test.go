@@ -100,7 +100,7 @@ func TestReconfigurationLosesNothing(t *testing.T) {
 				burst[i] = &mem[min(next+i, len(mem)-1)]
 				burst[i].PktLen, burst[i].TxOffload = 60+random.Uint32N(1400), uint64(next+i)
 			}
-			n := s.Enqueue(now, class, leaf, burst)
+			n := s.Enqueue(class, leaf, burst)
 			for _, p := range burst[:n] {
 				given[keys(leaf)][class] = append(given[keys(leaf)][class], p.TxOffload)
 			}

@@ -83,5 +83,5 @@ type QueueStats struct {
 	Packets, Bytes               uint64 // waiting now
 	SentPackets, SentBytes       uint64
 	RefusedPackets, RefusedBytes uint64 // not accepted by Enqueue
-	Marked                       uint64
+	Capable, Marked              uint64 // packets whose transport understands marks, in classes that mark, and that got one
 }

@@ -75,7 +75,7 @@ func (t *tables) waits(leaf int) bool {
 // adopt takes over a queue with its packets, its counters and its debt.
 func (s *Scheduler) adopt(id uint32, old *tables, from uint32) {
 	e, o := &s.ents[id], &old.ents[from]
-	e.sentPackets, e.sentBytes = o.sentPackets, o.sentBytes
+	e.sentPackets, e.sentBytes, e.capable = o.sentPackets, o.sentBytes, o.capable
 	e.credit = min(o.credit, int32(e.quantum))
 	s.rare[id] = old.rare[from]
 	if o.bytes == 0 {

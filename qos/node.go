@@ -23,7 +23,7 @@ type entity struct {
 	limited     bool // its owner has a maximum
 	sentPackets uint64
 	sentBytes   uint64
-	_           uint64
+	capable     uint64 // packets whose transport understands marks
 }
 
 const (

@@ -80,7 +80,7 @@ func (s *Scheduler) unchain(id uint32, e *entity) {
 }
 
 // Enqueue accepts packets for one leaf in one class, in order: the first accepted ones of pkts. The rest does not fit.
-func (s *Scheduler) Enqueue(_ int64, class uint8, leaf uint32, pkts []*packet.Packet) (accepted int) {
+func (s *Scheduler) Enqueue(class uint8, leaf uint32, pkts []*packet.Packet) (accepted int) {
 	id := queueID(class, leaf)
 	e := &s.ents[id]
 	c := &s.classes[class%Classes]
@@ -101,6 +101,13 @@ func (s *Scheduler) Enqueue(_ int64, class uint8, leaf uint32, pkts []*packet.Pa
 		s.added(c, id, e, was, accepted)
 	}
 	return accepted
+}
+
+// Touch loads what Enqueue will need of a leaf in a class. The number says nothing: loads of many leaves, one after the other,
+// are under way at the same time.
+func (s *Scheduler) Touch(class uint8, leaf uint32) uint64 {
+	id := queueID(class, leaf)
+	return s.rings[id][0] + uint64(s.ents[id].bytes)
 }
 
 // crowded reports whether a queue may take no more of the room that all share, more packets of which were taken just now:
@@ -141,7 +148,7 @@ func QueueOf(class uint8, leaf uint32) Queue { return Queue(queueID(class, leaf)
 
 // EnqueueEach is Enqueue for packets of many queues: the i-th goes to the queue to[i]. Those that do not fit are left in
 // pkts[:refused], in order. A burst of them is cheaper than one after the other, since queues are fetched together.
-func (s *Scheduler) EnqueueEach(_ int64, to []Queue, pkts []*packet.Packet) (refused int) {
+func (s *Scheduler) EnqueueEach(to []Queue, pkts []*packet.Packet) (refused int) {
 	to = to[:len(pkts)]
 	s.fetch(to)
 	for i, p := range pkts {

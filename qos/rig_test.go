@@ -100,7 +100,7 @@ func (r *rig) give(s *source, frame uint32) bool {
 	p.PktLen, p.RSSHash, p.HashHigh = frame, s.seq, uint32(QueueOf(s.class, s.leaf))
 	p.TxOffload = uint64(r.now)
 	one := [1]*packet.Packet{p}
-	if r.s.Enqueue(r.now, s.class, s.leaf, one[:]) == 0 {
+	if r.s.Enqueue(s.class, s.leaf, one[:]) == 0 {
 		r.refused++
 		return false
 	}

@@ -31,6 +31,7 @@ type Scheduler struct {
 	n          int
 	short      int64  // length of the packet that some limit had no room for
 	permit     bool   // let it go: it is longer than any burst, and all buckets are full
+	cold       bool   // what waits is not in a cache
 	generation uint64 // of configurations
 }
 
@@ -60,6 +61,8 @@ const (
 const (
 	forever   = math.MaxInt64
 	fetchStep = 4 // entities whose cache lines are asked for at once, that many or more before their turn
+
+	fewPackets = 256 // those are in a cache: they were put in a moment ago
 )
 
 // clock turns the caller's time into the scheduler's own.
@@ -83,7 +86,7 @@ func (s *Scheduler) Dequeue(now int64, pkts []*packet.Packet, from []Origin) (n 
 		return 0
 	}
 	s.wakeAll(t)
-	s.out, s.from, s.n, s.linkFor = addresses(pkts), from, 0, 0
+	s.out, s.from, s.n, s.linkFor, s.cold = addresses(pkts), from, 0, 0, s.packets > fewPackets
 	budget := int64(forever)
 	if s.link.rate != 0 {
 		s.link.refill(t)
@@ -203,10 +206,12 @@ func (s *Scheduler) serve(now int64, at uint32, allow, budget int64) (used int64
 			return used, empty
 		}
 		id := nd.lists[nd.round%nearRounds].head
-		if from != nd.round+1 {
-			from, ahead, turn = nd.round+1, s.fetchOn(id, 2*fetchStep), 0
-		} else if turn++; turn%fetchStep == 0 && ahead != 0 {
-			ahead = s.fetchOn(ahead, fetchStep)
+		if s.cold {
+			if from != nd.round+1 {
+				from, ahead, turn = nd.round+1, s.fetchOn(id, 2*fetchStep), 0
+			} else if turn++; turn%fetchStep == 0 && ahead != 0 {
+				ahead = s.fetchOn(ahead, fetchStep)
+			}
 		}
 		e := &s.ents[id]
 		v := more

@@ -74,7 +74,7 @@ func (s *Service) scheduler(r *agent.Running, name string, st *dataplane.Schedul
 		l := m.Leaves[q.Leaf]
 		l.Queues = append(l.Queues, &sluicev1.SchedulerQueue{
 			Tc: uint32(q.Class), WaitingPackets: q.Packets, WaitingBytes: q.Bytes, SentPackets: q.SentPackets, SentBytes: q.SentBytes,
-			DroppedPackets: q.RefusedPackets, DroppedBytes: q.RefusedBytes, MarkedPackets: q.Marked,
+			DroppedPackets: q.RefusedPackets, DroppedBytes: q.RefusedBytes, MarkedPackets: q.Marked, EctPackets: q.Capable,
 		})
 	}
 	return m

@@ -109,6 +109,7 @@ var (
 	qosWaiting  = gauge("sluice_qos_queued_packets", "Packets that wait in a queue now.", "port", "tc", "vport", "destination")
 	qosWaitingB = gauge("sluice_qos_queued_bytes", "Bytes on the wire that wait in a queue now.", "port", "tc", "vport", "destination")
 	qosDropped  = counter("sluice_qos_dropped_packets_total", "Packets dropped because the queue was full.", "port", "tc", "vport", "destination")
+	qosECT      = counter("sluice_qos_ect_packets_total", "Packets queued in a class that marks, whose transport understands marks (ECT).", "port", "tc", "vport", "destination")
 	qosMarked   = counter("sluice_qos_marked_packets_total", "Packets marked with congestion experienced.", "port", "tc", "vport", "destination")
 )
 
@@ -311,6 +312,7 @@ func collectScheduler(o out, r *agent.Running, st *dataplane.SchedulerStatus) {
 		o.count(qosWaiting, q.Packets, labels...)
 		o.count(qosWaitingB, q.Bytes, labels...)
 		o.count(qosDropped, q.RefusedPackets, labels...)
+		o.count(qosECT, q.Capable, labels...)
 		o.count(qosMarked, q.Marked, labels...)
 	}
 }

@@ -240,7 +240,7 @@ func (b *schedBench) ours(run dpdk.SchedRun) (moved, cycles uint64, err error) {
 	if !run.Drained {
 		for at := 0; at < len(b.pkts); at += dpdk.SchedBurst {
 			part := append(b.out[:0], b.pkts[at:min(at+dpdk.SchedBurst, len(b.pkts))]...)
-			if b.assign(&dpdk.SchedRun{}, part, 0); s.EnqueueEach(0, b.to[:len(part)], part) != 0 {
+			if b.assign(&dpdk.SchedRun{}, part, 0); s.EnqueueEach(b.to[:len(part)], part) != 0 {
 				return 0, 0, errors.New("the scheduler refused a packet of the standing backlog")
 			}
 		}
@@ -253,7 +253,7 @@ func (b *schedBench) ours(run dpdk.SchedRun) (moved, cycles uint64, err error) {
 		if run.Drained {
 			part := b.pkts[next : next+dpdk.SchedBurst]
 			b.assign(&run, part, at)
-			n = dpdk.SchedBurst - s.EnqueueEach(now, b.to[:], part)
+			n = dpdk.SchedBurst - s.EnqueueEach(b.to[:], part)
 			for left := n; left > 0; {
 				left -= s.Dequeue(now, b.out[:left], nil)
 			}
@@ -263,7 +263,7 @@ func (b *schedBench) ours(run dpdk.SchedRun) (moved, cycles uint64, err error) {
 		} else {
 			n = s.Dequeue(now, b.out[:], nil)
 			b.assign(&run, b.out[:n], at)
-			n -= s.EnqueueEach(now, b.to[:n], b.out[:n])
+			n -= s.EnqueueEach(b.to[:n], b.out[:n])
 		}
 		at += uint32(n)
 		moved += uint64(n)

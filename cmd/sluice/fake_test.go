@@ -190,7 +190,7 @@ func (d *daemon) ListSchedulers(_ context.Context, q *sluicev1.ListSchedulersReq
 			Leaves: []*sluicev1.SchedulerLeaf{
 				{Weight: 1, Queues: []*sluicev1.SchedulerQueue{{Tc: 0, SentPackets: n * 100, SentBytes: n * 100_000}}},
 				{Vport: "red-vm1", Group: "red", MinBytesPerSec: 125_000_000, MaxBytesPerSec: 250_000_000, Queues: []*sluicev1.SchedulerQueue{
-					{Tc: 0, WaitingPackets: 12, WaitingBytes: 18_456, SentPackets: n * 2000, SentBytes: n * 3_000_000, DroppedPackets: n * 5, MarkedPackets: n * 40},
+					{Tc: 0, WaitingPackets: 12, WaitingBytes: 18_456, SentPackets: n * 2000, SentBytes: n * 3_000_000, DroppedPackets: n * 5, EctPackets: n * 90, MarkedPackets: n * 40},
 					{Tc: 3, SentPackets: n * 600, SentBytes: n * 900_000}}},
 				{Vport: "red-vm1", Destination: "internet", MaxBytesPerSec: 12_500_000},
 			}},

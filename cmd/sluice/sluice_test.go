@@ -97,7 +97,7 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 		"queue map":     {[]string{"queue", "map", "--interval", "1ms"}, 0, []string{"90.0%", "85.0%", "1.5M", "30.0", "(shared)", "0+1", "red-vm1/0", "static", "stalled"}, "queues.1.busyShare", 0.85},
 		"queue history": {[]string{"queue", "history"}, 0, []string{"worker 0 to 1", "overload", "+40.0%", "+38.0%", "x1.25", "not done: the worker does not answer", "refused", "7 older events"}, "events.2.measuredGain", 0.38},
 		"queue limit":   {[]string{"queue", "history", "up0", "--limit", "1"}, 0, []string{"refused", "saturation"}, "events.0.number", 3.0},
-		"qos of a port": {[]string{"qos", "show", "up0", "--interval", "0"}, 0, []string{"MARKED", "18.5kB"}, "outputs.0.queuedPackets", 12.0},
+		"qos of a port": {[]string{"qos", "show", "up0", "--interval", "0"}, 0, []string{"ECT", "MARKED", "18.5kB"}, "outputs.0.queuedPackets", 12.0},
 		"drops":         {[]string{"drops", "--interval", "1ms"}, 0, []string{"uplink up0", "2,000,000", "unknown-vsid", "The sender used"}, "drops.1.perSec", 10.0},
 		"drops by port": {[]string{"drops", "--by", "port", "--interval", "1ms"}, 0, []string{"2,000,010", "vport red-vm1"}, "drops.0.perSec", 5.0},
 		"drops by why":  {[]string{"drops", "--by", "reason", "--interval", "1ms"}, 0, []string{"source-spoof", "30"}, "drops.1.perSec", 15.0},

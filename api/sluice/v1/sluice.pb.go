@@ -2615,6 +2615,7 @@ type SchedulerQueue struct {
 	DroppedPackets uint64                 `protobuf:"varint,6,opt,name=dropped_packets,json=droppedPackets,proto3" json:"dropped_packets,omitempty"` // the queue was full
 	DroppedBytes   uint64                 `protobuf:"varint,7,opt,name=dropped_bytes,json=droppedBytes,proto3" json:"dropped_bytes,omitempty"`
 	MarkedPackets  uint64                 `protobuf:"varint,8,opt,name=marked_packets,json=markedPackets,proto3" json:"marked_packets,omitempty"` // with congestion experienced
+	EctPackets     uint64                 `protobuf:"varint,9,opt,name=ect_packets,json=ectPackets,proto3" json:"ect_packets,omitempty"`          // were queued in a class that marks, and can bear marks
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2701,6 +2702,13 @@ func (x *SchedulerQueue) GetDroppedBytes() uint64 {
 func (x *SchedulerQueue) GetMarkedPackets() uint64 {
 	if x != nil {
 		return x.MarkedPackets
+	}
+	return 0
+}
+
+func (x *SchedulerQueue) GetEctPackets() uint64 {
+	if x != nil {
+		return x.EctPackets
 	}
 	return 0
 }
@@ -4440,7 +4448,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\vburst_bytes\x18\x06 \x01(\x04R\n" +
 	"burstBytes\x12\x16\n" +
 	"\x06weight\x18\a \x01(\rR\x06weight\x121\n" +
-	"\x06queues\x18\b \x03(\v2\x19.sluice.v1.SchedulerQueueR\x06queues\"\xa5\x02\n" +
+	"\x06queues\x18\b \x03(\v2\x19.sluice.v1.SchedulerQueueR\x06queues\"\xc6\x02\n" +
 	"\x0eSchedulerQueue\x12\x0e\n" +
 	"\x02tc\x18\x01 \x01(\rR\x02tc\x12'\n" +
 	"\x0fwaiting_packets\x18\x02 \x01(\x04R\x0ewaitingPackets\x12#\n" +
@@ -4450,7 +4458,9 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"sent_bytes\x18\x05 \x01(\x04R\tsentBytes\x12'\n" +
 	"\x0fdropped_packets\x18\x06 \x01(\x04R\x0edroppedPackets\x12#\n" +
 	"\rdropped_bytes\x18\a \x01(\x04R\fdroppedBytes\x12%\n" +
-	"\x0emarked_packets\x18\b \x01(\x04R\rmarkedPackets\"'\n" +
+	"\x0emarked_packets\x18\b \x01(\x04R\rmarkedPackets\x12\x1f\n" +
+	"\vect_packets\x18\t \x01(\x04R\n" +
+	"ectPackets\"'\n" +
 	"\x11ListQueuesRequest\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\"\x8f\x01\n" +
 	"\x12ListQueuesResponse\x12\x1d\n" +
