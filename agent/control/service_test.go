@@ -55,7 +55,7 @@ func serve(t *testing.T, started bool) *daemon {
 	require.NoError(t, err)
 	d := &daemon{driver: memdriver.New(4096), socket: filepath.Join(t.TempDir(), "s.sock")}
 	d.agent, err = agent.New(agent.Options{
-		Config: c, File: "host.yaml", YAML: []byte(config), Driver: d.driver, Cores: []int{-1}, Pool: agent.PoolFor(c, 1),
+		Config: c, File: "host.yaml", YAML: []byte(config), Driver: d.driver, Cores: []int{-1}, Pool: agent.Pool{Packets: 1 << 20, FrameSize: 2048},
 		KernelAddrs: func() (map[netip.Addr]string, error) { return nil, nil },
 	})
 	require.NoError(t, err)
@@ -325,4 +325,37 @@ func TestQueuesAndMoves(t *testing.T) {
 	moves, err := d.client.ListMoves(ctx, &sluicev1.ListMovesRequest{})
 	require.NoError(t, err)
 	require.Empty(t, moves.GetEvents())
+}
+
+// An uplink whose device divides the link by itself is told of like others, as far as anything is known.
+func TestDeviceThatSchedules(t *testing.T) {
+	d := serve(t, true)
+	defer d.stop()
+	d.driver.GiveClasses(8)
+	const uplink = `uplinks:
+  - {name: up9, device: {devargs: net_null9}, qos: {classes: [{tc: 0, name: a, share: 20%, ecn: off}, {tc: 1, name: b, share: 20%, ecn: off},
+      {tc: 2, name: c, share: 20%, ecn: off, pfc: true}, {tc: 3, name: d, share: 20%, ecn: off}]}}
+`
+	text := strings.Replace(config, "uplinks:\n", uplink, 1) + "classification: {outer: [{tc: 0, pcp: 0}, {tc: 1, pcp: 1}, {tc: 2, pcp: 2}, {tc: 3, pcp: 3}]}\n"
+	_, err := d.client.Apply(t.Context(), &sluicev1.ApplyRequest{Yaml: []byte(text), File: "f"})
+	require.NoError(t, err)
+	list, err := d.client.ListSchedulers(t.Context(), &sluicev1.ListSchedulersRequest{Port: "up9"})
+	require.NoError(t, err)
+	require.Len(t, list.GetSchedulers(), 1)
+	m := list.GetSchedulers()[0]
+	require.True(t, m.GetByDevice())
+	require.Equal(t, "uplink", m.GetPortKind())
+	require.Empty(t, m.GetBypassing(), "no NIC")
+	require.Len(t, m.GetClasses(), 4)
+	require.Equal(t, "c", m.GetClasses()[2].GetName())
+	require.EqualValues(t, 20, m.GetClasses()[2].GetSharePercent())
+	ups, err := d.client.ListUplinks(t.Context(), &sluicev1.ListUplinksRequest{Name: "up9"})
+	require.NoError(t, err)
+	dcb := ups.GetUplinks()[0].GetDcb()
+	require.EqualValues(t, 8, dcb.GetClasses())
+	require.EqualValues(t, 4, dcb.GetRunning())
+	require.True(t, dcb.GetDivides())
+	require.True(t, dcb.GetHasPfc())
+	require.Equal(t, []uint32{2}, dcb.GetPausingPriorities())
+	require.Empty(t, dcb.GetReason()+dcb.GetRefused()+dcb.GetSoftware())
 }
