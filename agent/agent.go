@@ -154,12 +154,19 @@ func (a *Agent) addWorkers() error {
 		if err != nil {
 			return fmt.Errorf("worker on core %d: %w", core, err)
 		}
-		spec := dataplane.WorkerSpec{Core: core, Poller: poller, IdleSleep: a.opts.Config.Dataplane.IdleSleep}
+		spec := dataplane.WorkerSpec{Core: core, Poller: poller, Idle: idleOf(&a.opts.Config.Dataplane)}
 		if _, err := a.sw.AddWorker(spec); err != nil {
 			return fmt.Errorf("worker on core %d: %w", core, err)
 		}
 	}
 	return nil
+}
+
+func idleOf(c *policy.DataplaneConfig) dataplane.Idle {
+	if c.Idle.Mode == policy.IdleBusy {
+		return dataplane.Idle{}
+	}
+	return dataplane.Idle{Spin: c.Idle.Spin, MaxSleep: c.Idle.MaxSleep}
 }
 
 // acquire waits for the turn to change things. Before Start has succeeded and after Stop there is none to have.

@@ -7,20 +7,39 @@ import (
 	"github.com/sluicenet/sluice/policy"
 )
 
+// How often control looks for addresses to learn: every wake-up of an idle daemon costs it more than the look itself.
+const (
+	learnTick  = 20 * time.Millisecond
+	idleTick   = 50 * time.Millisecond // after quietTicks without any
+	quietTicks = 50
+)
+
 // control learns addresses for the ports that are not virtualised, and forgets them by age.
 func (s *Switch) control() {
 	defer close(s.gone)
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(learnTick)
 	defer ticker.Stop()
-	nextAge := int64(0)
+	nextAge, quiet := int64(0), 0
 	for {
 		select {
 		case <-s.quit:
 			return
 		case <-ticker.C:
 		}
+		learned := false
 		for _, w := range s.running() {
-			s.learnFrom(w)
+			learned = s.learnFrom(w) || learned
+		}
+		switch {
+		case learned && quiet >= quietTicks:
+			ticker.Reset(learnTick)
+			quiet = 0
+		case learned:
+			quiet = 0
+		case quiet < quietTicks:
+			if quiet++; quiet == quietTicks {
+				ticker.Reset(idleTick)
+			}
 		}
 		if now := s.clock(); now >= nextAge {
 			nextAge = now + int64(time.Second)
@@ -29,14 +48,16 @@ func (s *Switch) control() {
 	}
 }
 
-func (s *Switch) learnFrom(w *worker) {
+// learnFrom reports whether the worker had anything to tell.
+func (s *Switch) learnFrom(w *worker) (told bool) {
 	s.fdbMu.Lock()
 	defer s.fdbMu.Unlock()
 	for {
 		e, ok := w.events.get()
 		if !ok {
-			return
+			return told
 		}
+		told = true
 		snap, limit := s.snap.Load(), maxVportMACs
 		if snap.Port(e.port).Kind == policy.PortUplink {
 			limit = maxUplinkMACs

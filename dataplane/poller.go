@@ -22,8 +22,10 @@ type Poller interface {
 	// Cycles reads the clock that IO.TSC is read from, now. It may cost tens of cycles: it is for samples, not for every
 	// packet.
 	Cycles() uint64
-	// Wait blocks until a receive queue that has a descriptor becomes readable, Wake is called, or max has passed.
+	// Wait blocks until a receive queue that can end it has packets, Wake is called, or max has passed.
 	Wait(max time.Duration)
+	// Blind reports that a receive queue on the list cannot end a Wait.
+	Blind() bool
 	// Wake ends a Wait of another goroutine, or the next one.
 	Wake()
 	// AddRx puts a receive queue of a device onto the poll list. Its packets come back in runs marked ref.

@@ -127,7 +127,7 @@ func bareRig(t testing.TB) *rig {
 
 func (r *rig) addWorker(p Poller) {
 	r.t.Helper()
-	_, err := r.sw.AddWorker(WorkerSpec{Core: -1, Poller: p, IdleSleep: time.Millisecond})
+	_, err := r.sw.AddWorker(WorkerSpec{Core: -1, Poller: p, Idle: Idle{MaxSleep: time.Millisecond}})
 	require.NoError(r.t, err)
 }
 

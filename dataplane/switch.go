@@ -74,9 +74,9 @@ func (c *Config) setDefaults() error {
 
 // WorkerSpec describes a worker.
 type WorkerSpec struct {
-	Core      int // that its thread is pinned to; -1 leaves it to the scheduler
-	Poller    Poller
-	IdleSleep time.Duration // longest sleep of an idle worker whose devices have no descriptor; 0 never sleeps
+	Core   int // that its thread is pinned to; -1 leaves it to the scheduler
+	Poller Poller
+	Idle   Idle
 }
 
 // PortSpec describes a port whose device is open.

@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	spinPolls    = 256                    // empty polls before a worker goes to sleep for the first time
-	shortestNap  = 20 * time.Microsecond  // of an idle worker
-	napShare     = 8                      // a nap is an eighth of the time without packets, up to the worker's IdleSleep
 	housekeeping = 10 * time.Millisecond  // between two rounds of timers
 	tickShift    = 24                     // clock >> tickShift is the tick of flow tables, 16.8 ms
 	sweepSlots   = 4096                   // flow slots looked at per round of timers
@@ -27,12 +24,12 @@ const (
 // worker owns a core, a poller and the receive queues on its list, and runs every packet to completion. All fields but
 // the atomics are its thread's alone; others reach it through do.
 type worker struct {
-	sw        *Switch
-	id        int
-	core      int
-	poller    Poller
-	io        *packet.IO
-	idleSleep time.Duration
+	sw     *Switch
+	id     int
+	core   int
+	poller Poller
+	io     *packet.IO
+	idle   Idle
 
 	queues  []*rxQueue // by ref; nil where one was removed
 	ctr     *counters
@@ -46,6 +43,7 @@ type worker struct {
 	now     int64  // clock at the last poll, ns
 	tick    uint32
 	nextRun int64 // of the timers
+	napped  bool  // since they ran
 	sweepQ  int
 
 	// Of the burst in hand, by place. What is plain has burst.Key, and meta only once it is needed (complete).
@@ -81,7 +79,7 @@ func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{sw: s, id: id, core: spec.Core, poller: spec.Poller, idleSleep: spec.IdleSleep, ctr: ctr,
+	w := &worker{sw: s, id: id, core: spec.Core, poller: spec.Poller, idle: spec.Idle, ctr: ctr,
 		now: clockStart, held: make([]heldPackets, 0, maxHeld), done: make(chan struct{}),
 		shown: newPublished[stamped[LoopTotals]]()}
 	w.sample.init(s.cfg.SampleEvery, s.cfg.TSCHz, s.seed())
@@ -144,7 +142,7 @@ func (w *worker) loop() {
 		if len(w.held) > 0 {
 			w.releaseHeld()
 		}
-		if w.now >= w.nextRun {
+		if w.now >= w.nextRun && w.timersGo() {
 			w.timers()
 		}
 		if scheduled {
@@ -155,22 +153,11 @@ func (w *worker) loop() {
 			w.runCommands()
 			empty = 0
 		}
-		if empty > spinPolls && w.idleSleep > 0 && w.out.n == 0 && w.slow.resting == 0 {
-			w.nap(min(max(time.Duration(w.now-quiet)/napShare, shortestNap), w.idleSleep))
+		if empty > idlePolls && w.idle.MaxSleep > 0 {
+			w.backOff(empty, time.Duration(w.now-quiet))
 		}
 	}
 	w.leave()
-}
-
-// nap sleeps until a device has packets, or for that long, unless packets that wait here are due earlier.
-func (w *worker) nap(d time.Duration) {
-	if w.egress != nil {
-		if d = w.doze(d); d == 0 {
-			return
-		}
-	}
-	w.poller.Wait(d)
-	w.asleep.Store(false)
 }
 
 // poll sends what the last iteration made, learns what became of it, and receives.
@@ -295,11 +282,12 @@ func (w *worker) leave() {
 
 // timers are the worker's slow duties: idle flows, and for the first worker the fabric's ARP cache.
 func (w *worker) timers() {
+	rounds := min(1+int(w.now-w.nextRun)/int(housekeeping), maxRounds) // that passed asleep
 	w.nextRun = w.now + int64(housekeeping)
 	w.clock.Store(w.now)
 	w.publishSome(publishQueues)
 	w.answer()
-	budget := sweepSlots
+	budget := rounds * sweepSlots
 	for range len(w.queues) {
 		w.sweepQ = (w.sweepQ + 1) % len(w.queues)
 		q := w.queues[w.sweepQ]

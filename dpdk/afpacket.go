@@ -12,6 +12,7 @@ import (
 // its receive rings because they were full. They belong to the driver, which closes them with the device.
 type ringSockets struct {
 	fds    []int
+	queues []int  // by receive queue; nil when it is not known which is whose
 	missed uint64 // so far: the kernel forgets what it has told
 }
 

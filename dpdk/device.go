@@ -44,6 +44,7 @@ type port interface {
 	rxQueues() int
 	txQueues() int
 	addRx(p *C.struct_sluice_poller, queue uint16, ref uint32) error
+	waker(queue uint16) waker
 	output(queue uint16, shared bool) C.struct_sluice_out
 	wasCreated() bool
 	gone() bool

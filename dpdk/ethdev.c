@@ -36,7 +36,7 @@ static int setup_queues(uint16_t port, struct sluice_ethdev_conf *conf, struct r
 	return 0;
 }
 
-int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
+static int start(uint16_t port, struct sluice_ethdev_conf *conf)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf eth;
@@ -56,6 +56,7 @@ int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
 	conf->max_mtu = info.max_mtu;
 	memset(&eth, 0, sizeof(eth));
 	eth.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	eth.intr_conf.rxq = conf->interrupts;
 	uint64_t hash = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
 	if (conf->classes != 0) {
 		sluice_dcb_configure(&eth, conf->classes);
@@ -83,6 +84,25 @@ int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
 			ret = 0;
 	}
 	return ret;
+}
+
+/* Drivers refuse interrupts where the way the NIC is bound gives too few of them: then they do without. */
+int sluice_ethdev_start(uint16_t port, struct sluice_ethdev_conf *conf)
+{
+	if (conf->interrupts) {
+		if (start(port, conf) == 0)
+			return 0;
+		rte_eth_dev_stop(port); /* where it started, and failed after */
+		conf->interrupts = 0;
+	}
+	return start(port, conf);
+}
+
+int sluice_ethdev_socket(uint16_t port, uint16_t queue)
+{
+	const int *q = rte_eth_fp_ops[port].rxq.data[queue];
+
+	return q != NULL ? *q : -1;
 }
 
 int sluice_ethdev_close(uint16_t port)

@@ -27,6 +27,7 @@ type UplinkOptions struct {
 	MTU         int    // bytes; 0 is the driver's own
 	Promiscuous bool   // receive frames for any address
 	DCB         DCBOptions
+	Interrupts  bool // set the device up to wake sleeping workers, where its driver can
 	Pool        *Mempool
 }
 
@@ -36,6 +37,7 @@ type ethdev struct {
 	id     C.uint16_t
 	kernel *kernelInterface // of drivers on top of the kernel, else nil
 	rings  *ringSockets     // of af_packet, else nil
+	intr   bool             // receive queues have interrupts
 	locks  *C.struct_sluice_txlock
 	rx, tx int
 	addr   packet.MAC
@@ -76,6 +78,9 @@ func OpenUplink(o UplinkOptions) (*Device, error) {
 	notes, err := e.start(o, what)
 	if err == nil && args.isAFPacket() {
 		e.rings, err = findRingSockets(kernel.index)
+	}
+	if err == nil {
+		e.findWakers()
 	}
 	if err != nil {
 		C.sluice_ethdev_close(id)
@@ -209,6 +214,9 @@ func (e *ethdev) start(o UplinkOptions, what string) (notes []string, err error)
 	if o.Promiscuous {
 		conf.promiscuous = 1
 	}
+	if o.Interrupts {
+		conf.interrupts = 1
+	}
 	queueOf, err := e.startAs(&o, &conf, what)
 	if err != nil {
 		return nil, err
@@ -218,6 +226,7 @@ func (e *ethdev) start(o UplinkOptions, what string) (notes []string, err error)
 	if err != nil && e.kernel == nil && !errors.Is(err, syscall.ENOTSUP) {
 		return nil, fmt.Errorf("%s: MTU %d: %w by the device (%w; it says at most %d): lower the uplink's mtu", what, o.MTU, ErrUnsupported, err, int(conf.max_mtu))
 	}
+	e.intr = conf.interrupts != 0
 	e.rx, e.tx, e.maxLen = int(conf.rx_queues), int(conf.tx_queues), o.MTU
 	if o.MTU == 0 {
 		var mtu C.uint16_t
@@ -325,7 +334,9 @@ func (e *ethdev) stats() (Stats, error) {
 }
 
 func (e *ethdev) addRx(p *C.struct_sluice_poller, queue uint16, ref uint32) error {
-	return errno(C.sluice_poller_add_rx_ethdev(p, e.id, C.uint16_t(queue), C.uint32_t(ref)))
+	return errno(C.sluice_poller_add_rx_ethdev(p, C.struct_sluice_rxq{
+		ref: C.uint32_t(ref), port: e.id, queue: C.uint16_t(queue), interrupt: C.bool(e.intr),
+	}))
 }
 
 func (e *ethdev) output(queue uint16, shared bool) C.struct_sluice_out {

@@ -195,14 +195,14 @@ void sluice_poller_destroy(struct sluice_poller *p)
 	rte_free(p);
 }
 
-int sluice_poller_add_rx_ethdev(struct sluice_poller *p, uint16_t port, uint16_t queue, uint32_t ref)
+int sluice_poller_add_rx_ethdev(struct sluice_poller *p, struct sluice_rxq q)
 {
-	struct sluice_rxq *q = realloc(p->rxqs, (p->nb_rxqs + 1) * sizeof(*q));
+	struct sluice_rxq *all = realloc(p->rxqs, (p->nb_rxqs + 1) * sizeof(*all));
 
-	if (q == NULL)
+	if (all == NULL)
 		return -ENOMEM;
-	p->rxqs = q;
-	q[p->nb_rxqs++] = (struct sluice_rxq){.ref = ref, .port = port, .queue = queue};
+	p->rxqs = all;
+	all[p->nb_rxqs++] = q;
 	return 0;
 }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,10 +25,10 @@ type Poller struct {
 	io   *packet.IO
 	epfd int
 
-	rx   map[uint32]*Device // by ref
-	tx   map[uint32]*Device // by output
-	fds  [2]unix.PollFd     // epoll instance of the taps, wake
-	reg  bool               // the thread is registered with EAL
+	rx  map[uint32]*Device // by ref
+	tx  map[uint32]*Device // by output
+	reg bool               // the thread is registered with EAL
+	sleeper
 	wake struct {
 		sync.Mutex // keeps Wake off a descriptor that Close has given back
 		fd         int
@@ -58,8 +57,7 @@ func NewPoller(pool *Mempool) (*Poller, error) {
 	}
 	p := &Poller{
 		addr: C.uintptr_t(uintptr(unsafe.Pointer(c))), c: c, io: (*packet.IO)(unsafe.Pointer(&c.io)), epfd: epfd,
-		rx: map[uint32]*Device{}, tx: map[uint32]*Device{},
-		fds: [2]unix.PollFd{{Fd: int32(epfd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}},
+		rx: map[uint32]*Device{}, tx: map[uint32]*Device{}, sleeper: newSleeper(epfd, wake),
 	}
 	p.wake.fd = wake
 	return p, nil
@@ -86,18 +84,6 @@ func (p *Poller) Poll() { C.sluice_poll(p.addr) }
 // Cycles reads the time stamp counter, which costs a call of C.
 func (p *Poller) Cycles() uint64 { return TSC() }
 
-// Wait sleeps until a tap is readable, Wake is called, or max has passed. Ethdev queues have no descriptor (af_packet
-// among them): with one of them on the list, max bounds the latency of the next packet.
-func (p *Poller) Wait(limit time.Duration) {
-	timeout := unix.NsecToTimespec(int64(max(0, limit)))
-	n, err := unix.Ppoll(p.fds[:], &timeout, nil)
-	if err != nil || n == 0 || p.fds[1].Revents == 0 {
-		return
-	}
-	var count [8]byte
-	_, _ = unix.Read(int(p.fds[1].Fd), count[:]) // resets it; a lost race with another reset changes nothing
-}
-
 // Wake ends a Wait of the worker, or its next one. Any goroutine may call it, also after Close.
 func (p *Poller) Wake() {
 	p.wake.Lock()
@@ -123,6 +109,11 @@ func (p *Poller) AddRx(device uint32, queue uint16, ref uint32) error {
 	} else {
 		err = d.port.addRx(p.c, queue, ref)
 	}
+	if err == nil {
+		if err = p.wakeBy(ref, d.port.waker(queue)); err != nil {
+			C.sluice_poller_remove_rx(p.c, C.uint32_t(ref))
+		}
+	}
 	if err != nil {
 		d.done()
 		if errors.Is(err, syscall.EEXIST) {
@@ -140,6 +131,7 @@ func (p *Poller) RemoveRx(ref uint32) {
 	if d == nil {
 		return
 	}
+	p.forget(ref)
 	C.sluice_poller_remove_rx(p.c, C.uint32_t(ref))
 	delete(p.rx, ref)
 	d.done()
@@ -203,6 +195,7 @@ func (p *Poller) Close() {
 	C.sluice_poller_destroy(p.c)
 	p.c, p.io, p.addr = nil, nil, 0
 	unix.Close(p.epfd)
+	p.sleeper.close()
 	p.wake.Lock()
 	unix.Close(p.wake.fd)
 	p.wake.fd = -1

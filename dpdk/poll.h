@@ -40,7 +40,8 @@ struct sluice_rxq {
 	uint32_t ref;
 	uint16_t port;
 	uint16_t queue;
-	bool resting; /* passed over */
+	bool resting;   /* passed over */
+	bool interrupt; /* can wake a sleeping worker */
 };
 
 struct sluice_taprx {
@@ -89,7 +90,7 @@ struct sluice_poller {
 
 struct sluice_poller *sluice_poller_create(struct rte_mempool *pool, int epfd);
 void sluice_poller_destroy(struct sluice_poller *p);
-int sluice_poller_add_rx_ethdev(struct sluice_poller *p, uint16_t port, uint16_t queue, uint32_t ref);
+int sluice_poller_add_rx_ethdev(struct sluice_poller *p, struct sluice_rxq q);
 int sluice_poller_add_rx_tap(struct sluice_poller *p, struct sluice_tapq *q, uint32_t ref);
 int sluice_poller_remove_rx(struct sluice_poller *p, uint32_t ref);
 void sluice_poller_rest_rx(struct sluice_poller *p, uint32_t ref, bool rest);
@@ -97,6 +98,15 @@ int sluice_poller_set_tx(struct sluice_poller *p, uint32_t out, struct sluice_ou
 
 /* The poller as an integer: a pointer would be checked by cgo on every call. */
 void sluice_poll(uintptr_t poller);
+
+/* sleep.c: interrupts of the queues on the list, for a worker that is going to sleep. */
+int sluice_intr_add(uint16_t port, uint16_t queue, int epfd);
+void sluice_intr_remove(uint16_t port, uint16_t queue, int epfd);
+/* Lets the queues interrupt; false when one of them holds packets already. */
+bool sluice_intr_arm(struct sluice_poller *p);
+void sluice_intr_disarm(struct sluice_poller *p);
+/* Takes what interrupts left in the epoll instance. */
+void sluice_intr_clear(int epfd);
 
 /* tap.c */
 uint16_t sluice_tap_rx(struct sluice_poller *p, struct sluice_tapq *q, struct rte_mbuf **bufs, uint16_t nb);

@@ -52,7 +52,7 @@ type DataplaneConfig struct {
 	Workers       int    // 0: auto, one per core of Cores, or chosen by the daemon when Cores is empty
 	Cores         []int  // CPU cores of the workers; empty: chosen by the daemon
 	Hugepages     string // auto, on, off
-	IdleSleep     time.Duration
+	Idle          IdleConfig
 	FlowIdle      time.Duration
 	MACAge        time.Duration
 	FlowsPerQueue int        // a power of two
@@ -60,6 +60,20 @@ type DataplaneConfig struct {
 	RouterMAC     packet.MAC // of the distributed router, the same on every host
 	VMQ           VMQLimits
 }
+
+// IdleConfig says what workers without packets do.
+type IdleConfig struct {
+	source
+	Mode     string        // IdleAdaptive, IdleBusy
+	Spin     time.Duration // after the last packet, before the first sleep
+	MaxSleep time.Duration // while a device cannot wake the worker
+}
+
+// What workers without packets do.
+const (
+	IdleAdaptive = "adaptive" // back off, then sleep
+	IdleBusy     = "busy"     // poll on
+)
 
 // UplinkConfig is a physical port into the fabric.
 type UplinkConfig struct {
@@ -329,6 +343,7 @@ func (c *Config) label() string          { return "" }
 func (c *HostConfig) label() string      { return "host" }
 func (c *DaemonConfig) label() string    { return "daemon" }
 func (c *DataplaneConfig) label() string { return "dataplane" }
+func (c *IdleConfig) label() string      { return "dataplane.idle" }
 func (c *UplinkConfig) label() string    { return c.named("uplink", c.Name) }
 func (c *VportConfig) label() string     { return c.named("vport", c.Name) }
 func (c *ACLListConfig) label() string   { return c.named("acl list", c.Name) }

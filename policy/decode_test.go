@@ -130,8 +130,8 @@ func TestDaemonSection(t *testing.T) {
 			`2: dataplane: slowPathShare is "1000%", out of its range (write a share from 1% to 100%)`}},
 		{"no shares", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {slowPathShare: a fifth}"}, []string{
 			`2: dataplane: slowPathShare is "a fifth", not a share (write a whole number and a percent sign, for example 10%)`}},
-		{"durations", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {idleSleep: 100, flowIdle: 60 seconds, macAge: 1s}"}, []string{
-			`2: dataplane: idleSleep is "100", which has no unit (write for example 100ms; units are us, ms, s, m, h)`,
+		{"durations", edits{"host: {name: host-a}", "host: {name: host-a}\ndataplane: {idle: {spin: 100}, flowIdle: 60 seconds, macAge: 1s}"}, []string{
+			`2: dataplane.idle: spin is "100", which has no unit (write for example 100ms; units are us, ms, s, m, h)`,
 			`2: dataplane: flowIdle is "60 seconds", not a time (write a number and a unit, for example 100us, 20ms, 60s, 5m)`,
 			"2: dataplane: macAge is 1s, out of its range (use 10s to 24h)",
 		}},

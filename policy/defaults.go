@@ -24,7 +24,9 @@ var Defaults = []Default{
 	{"dataplane.workers", "auto", "one per core of dataplane.cores, else as many as suit the machine"},
 	{"dataplane.cores", "", "chosen by the daemon"},
 	{"dataplane.hugepages", "auto", "used when the kernel has some free"},
-	{"dataplane.idleSleep", "500us", "longest nap of a worker without packets; 0s spins"},
+	{"dataplane.idle.mode", "adaptive", "workers without packets back off and sleep, or poll on (busy)"},
+	{"dataplane.idle.spin", "50us", "polling after the last packet, before the first sleep"},
+	{"dataplane.idle.maxSleep", "500us", "longest sleep while a device cannot wake the worker"},
 	{"dataplane.flowIdle", "60s", "a flow without packets is forgotten after this"},
 	{"dataplane.macAge", "300s", "a learned MAC is forgotten after this"},
 	{"dataplane.flowsPerQueue", "1048576", "bound of each flow table, a power of two"},
@@ -89,7 +91,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Daemon.source, "logFormat", &c.Daemon.LogFormat, "text")
 	d := &c.Dataplane
 	setDefault(&d.source, "hugepages", &d.Hugepages, "auto")
-	setDefault(&d.source, "idleSleep", &d.IdleSleep, 500*time.Microsecond)
+	setDefault(&d.Idle.source, "mode", &d.Idle.Mode, IdleAdaptive)
+	setDefault(&d.Idle.source, "spin", &d.Idle.Spin, 50*time.Microsecond)
+	setDefault(&d.Idle.source, "maxSleep", &d.Idle.MaxSleep, 500*time.Microsecond)
 	setDefault(&d.source, "flowIdle", &d.FlowIdle, 60*time.Second)
 	setDefault(&d.source, "macAge", &d.MACAge, 300*time.Second)
 	setDefault(&d.source, "flowsPerQueue", &d.FlowsPerQueue, 1<<20)

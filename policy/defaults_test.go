@@ -14,7 +14,7 @@ import (
 func TestDefaults(t *testing.T) {
 	bare := `host: {name: a}
 daemon: {}
-dataplane: {vmq: {}}
+dataplane: {vmq: {}, idle: {}}
 uplinks:
   - {name: up0, vmq: {}, device: {driver: af_packet, interface: eth1}, providerAddresses: [172.16.1.1/24], qos: {default: {}, classes: [{tc: 0, name: all, share: 1%, ecn: {}}]}}
 vports:
@@ -35,7 +35,7 @@ networks:
 `
 	// Where a key goes, by what stands before it.
 	places := map[string]string{
-		"daemon": "daemon: {", "dataplane": "dataplane: {", "dataplane.vmq": "dataplane: {vmq: {", "uplinks.vmq": "name: up0, vmq: {", "vports.vmq": "name: vm1, vmq: {",
+		"daemon": "daemon: {", "dataplane": "dataplane: {", "dataplane.vmq": "dataplane: {vmq: {", "dataplane.idle": "idle: {", "uplinks.vmq": "name: up0, vmq: {", "vports.vmq": "name: vm1, vmq: {",
 		"uplinks": "name: up0, ", "vports": "name: vm1, ",
 		"vports.device": "driver: tap", "networks.subnets": "name: web, ", "networks.routes": "prefix: 0.0.0.0/0, ",
 		"uplinks.qos": "qos: {", "uplinks.qos.default": "qos: {default: {", "uplinks.qos.classes": "name: all, ", "uplinks.qos.classes.ecn": "ecn: {", "qosGroups": "name: gold, ",
@@ -78,7 +78,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 		"uplinks.device.devargs", "vports.providerAddresses",
 		"classification.default.trust", "classification.rules.tc", "classification.rules.trust", "classification.outer.dscp", "classification.outer.pcp",
 		"uplinks.qos", "uplinks.qos.default", "uplinks.qos.default.min", "uplinks.qos.classes.share", "uplinks.qos.classes.max", "uplinks.qos.classes.ecn",
-		"dataplane.vmq", "uplinks.vmq", "vports.vmq", "vports.qos", "networks.qos", "qosGroups.burst", "networks.qos.burst", "qosGroups.vports",
+		"dataplane.idle", "dataplane.vmq", "uplinks.vmq", "vports.vmq", "vports.qos", "networks.qos", "qosGroups.burst", "networks.qos.burst", "qosGroups.vports",
 		"classification.default", "classification.rules", "classification.builtIn", "classification.outer",
 	}
 	for _, list := range []string{"vports.acls.", "aclLists.rules."} {
@@ -100,7 +100,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 		documented[d.Key] = true
 	}
 	tables := map[string][]field{
-		"daemon": daemonFields(&DaemonConfig{}), "dataplane": dataplaneFields(&DataplaneConfig{}),
+		"daemon": daemonFields(&DaemonConfig{}), "dataplane": dataplaneFields(&DataplaneConfig{}), "dataplane.idle": idleFields(&IdleConfig{}),
 		"uplinks": uplinkFields(&UplinkConfig{}), "vports": vportFields(&VportConfig{}),
 		"networks": networkFields(&NetworkConfig{}), "networks.subnets": subnetFields(&SubnetConfig{}),
 		"vports.acls": aclFields(&ACLConfig{}), "classification": classificationFields(&ClassificationConfig{}),

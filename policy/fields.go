@@ -67,13 +67,21 @@ func dataplaneFields(d *DataplaneConfig) []field {
 		{"workers", workers(&d.Workers), ""},
 		{"cores", list(&d.Cores, core), ""},
 		{"hugepages", choice(&d.Hugepages, "auto", "on", "off"), ""},
-		{"idleSleep", duration(&d.IdleSleep, 0, time.Second), ""},
+		{"idle", section(&d.Idle, idleFields(&d.Idle)), ""},
 		{"flowIdle", duration(&d.FlowIdle, time.Second, 24*time.Hour), ""},
 		{"macAge", duration(&d.MACAge, 10*time.Second, 24*time.Hour), ""},
 		{"flowsPerQueue", powerOfTwo(&d.FlowsPerQueue, minFlowsPerQueue, maxFlowsPerQueue), ""},
 		{"slowPathShare", share(&d.SlowPathShare), ""},
 		{"routerMAC", hardwareAddr(&d.RouterMAC), ""},
 		{"vmq", group(vmqLimitFields(&d.VMQ)...), ""},
+	}
+}
+
+func idleFields(c *IdleConfig) []field {
+	return []field{
+		{"mode", choice(&c.Mode, IdleAdaptive, IdleBusy), ""},
+		{"spin", duration(&c.Spin, 0, time.Second), ""},
+		{"maxSleep", duration(&c.MaxSleep, 10*time.Microsecond, time.Second), ""},
 	}
 }
 

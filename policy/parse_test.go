@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,13 +123,15 @@ func TestParsed(t *testing.T) {
 
 	text := strings.Replace(good, "host: {name: host-a}", `host: {name: host-a}
 daemon: {metrics: off, logLevel: debug}
-dataplane: {workers: 2, cores: [2, 5], idleSleep: 0s, flowIdle: 5m, flowsPerQueue: 0x1000, slowPathShare: 35%, routerMAC: "0215.5d00.0002"}`, 1)
+dataplane: {workers: 2, cores: [2, 5], idle: {mode: busy, spin: 20us}, flowIdle: 5m, flowsPerQueue: 0x1000, slowPathShare: 35%, routerMAC: "0215.5d00.0002"}`, 1)
 	c, err = Parse("good.yaml", []byte(text))
 	require.NoError(t, err)
 	assert.Equal(t, MetricsOff, c.Daemon.Metrics)
 	assert.Equal(t, []int{2, 5}, c.Dataplane.Cores)
 	assert.Equal(t, 2, c.Dataplane.Workers)
-	assert.Zero(t, c.Dataplane.IdleSleep)
+	assert.Equal(t, IdleBusy, c.Dataplane.Idle.Mode)
+	assert.Equal(t, 20*time.Microsecond, c.Dataplane.Idle.Spin)
+	assert.Equal(t, 500*time.Microsecond, c.Dataplane.Idle.MaxSleep)
 	assert.EqualValues(t, 35, c.Dataplane.SlowPathShare)
 	assert.Equal(t, 4096, c.Dataplane.FlowsPerQueue)
 	assert.Equal(t, mac("02:15:5d:00:00:02"), c.Dataplane.RouterMAC)

@@ -303,7 +303,7 @@ func (l *lab) realSwitch() {
 	l.t.Cleanup(sw.Close)
 	snap, err := l.plan.Policy()
 	require.NoError(l.t, err)
-	_, err = sw.AddWorker(dataplane.WorkerSpec{Core: -1, Poller: l.net.Poller(), IdleSleep: 100 * time.Microsecond})
+	_, err = sw.AddWorker(dataplane.WorkerSpec{Core: -1, Poller: l.net.Poller(), Idle: dataplane.Idle{MaxSleep: 100 * time.Microsecond}})
 	require.NoError(l.t, err)
 	for i, name := range l.plan.Ports() {
 		require.NoError(l.t, sw.AddPort(dataplane.PortSpec{Index: uint32(i), Name: name, Uplink: name == traffic.Uplink,

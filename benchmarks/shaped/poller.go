@@ -126,6 +126,9 @@ func (p *poller) SetTx(uint32, uint32, uint16, bool) error { return nil }
 func (p *poller) ClearTx(uint32)                           {}
 func (p *poller) Close()                                   {}
 
+// Blind implements dataplane.Poller.
+func (p *poller) Blind() bool { return true }
+
 // Wait implements dataplane.Poller: while something is to come in there is nothing to wait for.
 func (p *poller) Wait(limit time.Duration) {
 	if now := phase(p.phase.Load()); now != resting && now != ended {

@@ -116,7 +116,7 @@ func New(ctx context.Context, s Spec) (b *Bench, err error) {
 		return b, err
 	}
 	p := newPoller(s, pkts)
-	if _, err = b.sw.AddWorker(dataplane.WorkerSpec{Core: s.Core, Poller: p, IdleSleep: time.Millisecond}); err != nil {
+	if _, err = b.sw.AddWorker(dataplane.WorkerSpec{Core: s.Core, Poller: p, Idle: dataplane.Idle{MaxSleep: time.Millisecond}}); err != nil {
 		return b, err
 	}
 	b.poller = p

@@ -74,6 +74,9 @@ func (p *poller) Cycles() uint64 { return uint64(p.now) }
 // Wait implements dataplane.Poller: the worker never sleeps.
 func (p *poller) Wait(time.Duration) {}
 
+// Blind implements dataplane.Poller.
+func (p *poller) Blind() bool { return true }
+
 // Wake implements dataplane.Poller.
 func (p *poller) Wake() {}
 

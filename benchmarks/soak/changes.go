@@ -92,7 +92,7 @@ func (w *site) config(n *neighbour, namespace string) []byte {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("host: {name: soak}")
-	p("dataplane: {idleSleep: 500us}")
+	p("dataplane: {idle: {maxSleep: 500us}}")
 	p("uplinks:")
 	qos := ""
 	if w.rate != "" {

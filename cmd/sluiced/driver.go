@@ -14,8 +14,9 @@ import (
 
 // driver is the agent's way to package dpdk.
 type driver struct {
-	pool *dpdk.Mempool
-	log  *slog.Logger
+	pool   *dpdk.Mempool
+	log    *slog.Logger
+	sleepy bool // workers may sleep, and devices are to wake them
 }
 
 // ealMemoryMB is what DPDK and its drivers need beside the packets: rings, device and queue structures.
@@ -39,7 +40,7 @@ func openDriver(c *policy.Config, pool agent.Pool, cores agent.Cores, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{log: log}
+	d := &driver{log: log, sleepy: c.Dataplane.Idle.Mode != policy.IdleBusy}
 	if d.pool, err = dpdk.NewMempool(dpdk.MempoolOptions{Count: pool.Packets, Cache: agent.PoolCache, FrameSize: pool.FrameSize}); err != nil {
 		return nil, errors.Join(err, dpdk.Cleanup())
 	}
@@ -58,6 +59,7 @@ func (d *driver) OpenUplink(s agent.UplinkSpec) (agent.Device, error) {
 	}
 	return d.opened(dpdk.OpenUplink(dpdk.UplinkOptions{
 		Name: s.Name, Devargs: name, RxQueues: s.RxQueues, TxQueues: s.TxQueues, MTU: s.MTU, Pool: d.pool,
+		Interrupts:  d.sleepy,
 		DCB:         dpdk.DCBOptions{Classes: s.Hardware.Classes, PFC: s.Hardware.PFC, Shares: s.Hardware.Divides, Required: s.Hardware.Required && s.Hardware.Classes > 0},
 		Promiscuous: true, // VMs in VLANs have addresses of their own, and can come with any apply
 	}))

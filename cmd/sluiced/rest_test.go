@@ -21,7 +21,7 @@ var onThisMachine = strings.NewReplacer(
 	`device: {pci: "0000:3b:00.0"}`, `device: {devargs: "net_null0,no-rx=1"}`,
 	`device: {pci: "0000:3b:00.1"}`, `device: {devargs: "net_null1,no-rx=1"}`,
 	"workers: 4", "workers: 1", "cores: [2, 3, 4, 5]", "cores: [0]", "hugepages: on", `hugepages: "off"`, "queues: 4", "queues: 1",
-	"idleSleep: 0s", "idleSleep: 500us",
+	"idle: {mode: busy}", "idle: {mode: adaptive}",
 	"namespace: ", "namespace: sluiced-rest-",
 )
 

@@ -300,6 +300,19 @@ func (p *Poller) Wait(max time.Duration) {
 	a.mu.Unlock()
 }
 
+// Blind reports that a device of the poll list has no wake-up.
+func (p *Poller) Blind() bool {
+	a := p.net.arena
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range p.rx {
+		if p.rx[i].dev.noWakeup {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *Poller) readable() bool {
 	for i := range p.rx {
 		if !p.rx[i].dev.noWakeup && p.rx[i].queue.ready() {
