@@ -133,6 +133,17 @@ bench-peers: build ## Measure the switch beside testpmd and Open vSwitch, and wr
 	$(REPORT); \
 	[ -z "$$failed" ] || { echo "make: not finished, and marked so on the page if anything was measured:$$failed" >&2; exit 1; }
 
+# Each leaves its result, marked as partial where it was not finished; the page tells of what is there.
+QOS_RUNS := 'shares --pictures=false' sched
+
+.PHONY: bench-qos
+bench-qos: build ## Measure quality of service: shares over time, the scheduler beside librte_sched; writes docs/PERFORMANCE.md (root, two minutes)
+	@failed=; for run in $(QOS_RUNS); do \
+		echo "$(ROOT) bin/sluice-pktgen $$run --out benchmarks/results"; $(ROOT) bin/sluice-pktgen $$run --out benchmarks/results || failed="$$failed $${run%% *}"; \
+	done; \
+	$(REPORT); \
+	[ -z "$$failed" ] || { echo "make: not finished, and marked so on the page if anything was measured:$$failed" >&2; exit 1; }
+
 .PHONY: soak
 soak: build ## Run the switch at full load for ten minutes while its configuration changes, and write docs/PERFORMANCE.md (root)
 	$(ROOT) bin/sluice-pktgen soak --out benchmarks/results

@@ -299,34 +299,6 @@ func TestSecondDaemonAndStaleSocket(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-func TestQueuesAndMoves(t *testing.T) {
-	d := serve(t, true)
-	defer d.stop()
-	ctx := t.Context()
-	all, err := d.client.ListQueues(ctx, &sluicev1.ListQueuesRequest{})
-	require.NoError(t, err)
-	require.Len(t, all.GetWorkers(), 1)
-	require.Equal(t, "running", all.GetWorkers()[0].GetState())
-	require.EqualValues(t, -1, all.GetWorkers()[0].GetNode())
-	require.Len(t, all.GetQueues(), 4, "in order of their ports")
-	require.Equal(t, "acc", all.GetQueues()[0].GetPort())
-	up := all.GetQueues()[2]
-	require.Equal(t, "up0", up.GetPort())
-	require.Equal(t, "uplink", up.GetPortKind())
-	require.Equal(t, "dynamic", up.GetMode())
-	require.Empty(t, up.GetVports(), "it is shared")
-	one, err := d.client.ListQueues(ctx, &sluicev1.ListQueuesRequest{Port: "vm1"})
-	require.NoError(t, err)
-	require.Len(t, one.GetQueues(), 1)
-	require.Equal(t, []string{"vm1"}, one.GetQueues()[0].GetVports())
-	_, err = d.client.ListQueues(ctx, &sluicev1.ListQueuesRequest{Port: "nosuch"})
-	require.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
-
-	moves, err := d.client.ListMoves(ctx, &sluicev1.ListMovesRequest{})
-	require.NoError(t, err)
-	require.Empty(t, moves.GetEvents())
-}
-
 // An uplink whose device divides the link by itself is told of like others, as far as anything is known.
 func TestDeviceThatSchedules(t *testing.T) {
 	d := serve(t, true)
@@ -358,4 +330,32 @@ func TestDeviceThatSchedules(t *testing.T) {
 	require.True(t, dcb.GetHasPfc())
 	require.Equal(t, []uint32{2}, dcb.GetPausingPriorities())
 	require.Empty(t, dcb.GetReason()+dcb.GetRefused()+dcb.GetSoftware())
+}
+
+func TestQueuesAndMoves(t *testing.T) {
+	d := serve(t, true)
+	defer d.stop()
+	ctx := t.Context()
+	all, err := d.client.ListQueues(ctx, &sluicev1.ListQueuesRequest{})
+	require.NoError(t, err)
+	require.Len(t, all.GetWorkers(), 1)
+	require.Equal(t, "running", all.GetWorkers()[0].GetState())
+	require.EqualValues(t, -1, all.GetWorkers()[0].GetNode())
+	require.Len(t, all.GetQueues(), 4, "in order of their ports")
+	require.Equal(t, "acc", all.GetQueues()[0].GetPort())
+	up := all.GetQueues()[2]
+	require.Equal(t, "up0", up.GetPort())
+	require.Equal(t, "uplink", up.GetPortKind())
+	require.Equal(t, "dynamic", up.GetMode())
+	require.Empty(t, up.GetVports(), "it is shared")
+	one, err := d.client.ListQueues(ctx, &sluicev1.ListQueuesRequest{Port: "vm1"})
+	require.NoError(t, err)
+	require.Len(t, one.GetQueues(), 1)
+	require.Equal(t, []string{"vm1"}, one.GetQueues()[0].GetVports())
+	_, err = d.client.ListQueues(ctx, &sluicev1.ListQueuesRequest{Port: "nosuch"})
+	require.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
+
+	moves, err := d.client.ListMoves(ctx, &sluicev1.ListMovesRequest{})
+	require.NoError(t, err)
+	require.Empty(t, moves.GetEvents())
 }

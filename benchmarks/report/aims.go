@@ -87,6 +87,20 @@ machine itself does to anybody`, []Aim{
 	{"TCP between two VMs: sluice ÷ Open vSwitch, the faster of its two", `what a user sees first is a transfer between two VMs`, []Aim{
 		{"throughput", noLess(1), throughput},
 	}},
+	{"Quality of service, by its own clock", `a guaranteed share is a promise to a tenant, and nobody else's traffic may break it`, []Aim{
+		{"qos-8class: the worst class off an ideal, %", Bound{Value: 0.2, Digits: 1, Unit: " %"}, worstError("qos-8class")},
+		{"qos-8class: queues outside the tolerance", Bound{Unit: " %"}, outside("qos-8class")},
+		{"qos-min-share: queues of 1,000 VMs outside the tolerance", Bound{Value: 0.1, Digits: 1, Unit: " %"}, outside("qos-min-share")},
+		{"qos-noisy-neighbour: p99 delay of the others ÷ beside a quiet one", atMost(2), neighbour},
+	}},
+	{"Packet rate: our scheduler ÷ librte_sched", `DPDK's own scheduler is what one would take otherwise`, []Aim{
+		{"1,000 vports, packets always wait", times(1.5), schedRatio(false)},
+		{"1,000 vports, drained", times(3), schedRatio(true)},
+	}},
+	{"What a worker pays for quality of service", `shares are for every packet of a full link: they must cost less than the switching`, []Aim{
+		{"cycles more, 1,000 vports wait in 8 classes", Bound{Value: 60}, schedulerCost(shapedVports)},
+		{"cycles more, 10,000 vports wait in 8 classes", Bound{Value: 120}, schedulerCost(shapedMany)},
+	}},
 	{"Soak of ten minutes, a configuration a second", `changes are daily business: nobody else's packets may notice them`, []Aim{
 		{"packets of untouched ports lost, reordered or altered", Bound{}, harmed},
 	}},

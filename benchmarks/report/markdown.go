@@ -46,6 +46,7 @@ greatest in brackets. A ratio is taken inside each round first.
 	floodSection(&w, e)
 	scaleSection(&w, e)
 	tcpSection(&w, e)
+	qosSection(&w, e)
 	soakSection(&w, e)
 	documentSection(&w, e, "Latency on real ports", e.Latency)
 	documentSection(&w, e, "Rates on real ports", e.Rates)

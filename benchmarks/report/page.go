@@ -31,6 +31,18 @@ func Page(e *Evidence, source, name string) (map[string][]byte, error) {
 		}
 		files[name+".png"], files[name+".svg"] = png, svg
 	}
+	for _, r := range e.Shares {
+		if len(r.Variants) == 0 {
+			continue
+		}
+		pictures, err := SharesPictures(r)
+		if err != nil {
+			return nil, err
+		}
+		for name, picture := range pictures {
+			files["img/"+name] = picture
+		}
+	}
 	files[name] = Markdown(e, source, chartName+".png")
 	return files, nil
 }

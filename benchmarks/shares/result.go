@@ -34,12 +34,13 @@ type Variant struct {
 	Name       string            `json:"name"`
 	Took       time.Duration     `json:"tookNs"` // by the clock of the run
 	Streams    []Stream          `json:"streams"`
-	Depth      Percentiles       `json:"depthBytes"` // of all queues together, looked at every millisecond
-	Peaks      Series            `json:"depthPeaks"` // of it, bytes, by window
-	Reordered  uint64            `json:"reordered"`  // packets that arrived behind a later one of their flow
-	Missing    int64             `json:"missing"`    // packets that neither arrived nor were dropped
-	Outside    int               `json:"outside"`    // windows of 100 ms of a queue that are further from the ideal than a scheduler may be
-	Windows    int               `json:"windows100ms"`
+	Depth      Percentiles       `json:"depthBytes"`   // of all queues together, looked at every millisecond
+	Peaks      Series            `json:"depthPeaks"`   // of it, bytes, by window
+	Reordered  uint64            `json:"reordered"`    // packets that arrived behind a later one of their flow
+	Missing    int64             `json:"missing"`      // packets that neither arrived nor were dropped
+	Windows    int               `json:"windows100ms"` // of 100 ms, of all queues, that no change of a rate came before by less than 200 ms
+	Outside    int               `json:"outside"`      // of these, how many are further from the ideal than a scheduler may be
+	AtChanges  int               `json:"outsideAtChanges"`
 	LinkShare  float64           `json:"linkShare"` // of what the link can carry that it did carry
 	Drops      map[string]uint64 `json:"drops,omitempty"`
 	Controlled bool              `json:"controlled,omitempty"` // its streams heed congestion: the ideal is of senders that are always busy
@@ -70,6 +71,14 @@ func (s *Stream) Error() float64 {
 		return 0
 	}
 	return s.Measured/s.Ideal - 1
+}
+
+// Percent is an error as a text.
+func Percent(part float64) string {
+	if math.Abs(part) < 0.00005 {
+		return "0.00 %"
+	}
+	return fmt.Sprintf("%+.2f %%", 100*part)
 }
 
 // Percentiles of many values.
@@ -142,13 +151,35 @@ func (b *bench) result(drops map[string]uint64) *Variant {
 	v.LinkShare = sum / (b.Profile.Link.BPS / 8 * float64(length) / 1e9)
 	for queue, at := range b.queues {
 		for w := range int(length / coarseNs) {
-			v.Windows++
-			if !b.within(at, float64(r.coarse[queue][w]), fluid.coarse[queue][w]) {
+			outside, settled := !b.within(at, float64(r.coarse[queue][w]), fluid.coarse[queue][w]), b.settled(w)
+			switch {
+			case outside && settled:
 				v.Outside++
+			case outside:
+				v.AtChanges++
+			}
+			if settled {
+				v.Windows++
 			}
 		}
 	}
 	return v
+}
+
+// settles is the time after a change of a rate in which queues become empty or full.
+const settles = 200 * time.Millisecond
+
+// settled reports that no rate changes within a window of 100 ms, or shortly before it.
+func (b *bench) settled(window int) bool {
+	from := time.Duration(window) * coarseNs
+	for i := range b.streams {
+		for _, c := range b.streams[i].Changes {
+			if c.At > from-settles && c.At < from+coarseNs {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // packetsMissing counts those of which nothing is known at the end.
@@ -245,15 +276,15 @@ func (v *Variant) table(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s\tconfigured, each VM\tVMs\toffered\tideal\tmeasured\terror\tworst queue\tworst 100 ms\tdelay p50\tp99\tdropped\tmarked\n", v.Name, v.Took.Round(time.Millisecond))
 	for i := range v.Streams {
 		s := &v.Streams[i]
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%+.2f %%\t%.2f %%\t%s\t%s\t%s\t%d\t%d\n", s.Name, s.Configured, s.Vports, v.mbit(s.Offered), v.mbit(s.Ideal), v.mbit(s.Measured),
-			100*s.Error(), 100*s.WorstQueue, kilobytes(s.WorstBytes), since(s.Delay.P50), since(s.Delay.P99), s.Dropped, s.Marked)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%.2f %%\t%s\t%s\t%s\t%d\t%d\n", s.Name, s.Configured, s.Vports, v.mbit(s.Offered), v.mbit(s.Ideal), v.mbit(s.Measured),
+			Percent(s.Error()), 100*s.WorstQueue, kilobytes(s.WorstBytes), since(s.Delay.P50), since(s.Delay.P99), s.Dropped, s.Marked)
 	}
 }
 
 // notes says what concerns all streams.
 func (v *Variant) notes(w io.Writer) {
-	fmt.Fprintf(w, "%.2f %% of the link used; %s of 100 ms of a queue, %d outside the tolerance; queues: p50 %s, p99 %s, max %s; %d reordered, %d missing",
-		100*v.LinkShare, result.Count(v.Windows, "window"), v.Outside, kilobytes(float64(v.Depth.P50)), kilobytes(float64(v.Depth.P99)), kilobytes(float64(v.Depth.Max)), v.Reordered, v.Missing)
+	fmt.Fprintf(w, "%.2f %% of the link used; %s of 100 ms of a queue, %d outside the tolerance, and %d just after a change; queues: p50 %s, p99 %s, max %s; %d reordered, %d missing",
+		100*v.LinkShare, result.Count(v.Windows, "window"), v.Outside, v.AtChanges, kilobytes(float64(v.Depth.P50)), kilobytes(float64(v.Depth.P99)), kilobytes(float64(v.Depth.Max)), v.Reordered, v.Missing)
 	reasons := make([]string, 0, len(v.Drops))
 	for reason, n := range v.Drops {
 		reasons = append(reasons, fmt.Sprintf("%d %s", n, reason))

@@ -52,7 +52,7 @@ func TestSharesAreKept(t *testing.T) {
 	assert.Zero(t, v.Reordered)
 	assert.Zero(t, v.Missing)
 	assert.Zero(t, v.Outside)
-	assert.Equal(t, 24, v.Windows)
+	assert.Equal(t, 4*4, v.Windows, "0.3 to 0.5 s belong to the change")
 	assert.Positive(t, v.Drops["queue-full"])
 	assert.InDelta(t, 1, v.LinkShare, 0.002)
 	want := map[string]float64{"control": 100, "much": 675 / 2, "little": (225 + 900) / 2} // Mbit/s in the mean

@@ -9,14 +9,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/sluicenet/sluice/benchmarks/machine"
-	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/result"
+	"github.com/sluicenet/sluice/benchmarks/schedpeer"
 	"github.com/sluicenet/sluice/dpdk"
 	"github.com/sluicenet/sluice/packet"
 	"github.com/sluicenet/sluice/qos"
@@ -27,7 +26,7 @@ type schedFlags struct {
 	vports, depth, rounds int
 	packets               uint64
 	core                  int
-	json                  string
+	json, folder          string
 }
 
 const (
@@ -58,27 +57,8 @@ Needs DPDK; hugepages are added for the time of the run when this is root. Ctrl-
 	f.Uint64Var(&o.packets, "packets", 300_000, "packets in each measurement of time")
 	f.IntVar(&o.core, "core", 1, "core to measure on")
 	f.StringVar(&o.json, "json", "", "also write the result to this file")
+	f.StringVar(&o.folder, "out", "", "also write it to this folder, as sched.json")
 	return cmd
-}
-
-// schedResult is what one run measured, in cycles of the time stamp counter a packet, by round.
-type schedResult struct {
-	Vports        int              `json:"vports"`
-	Depth         int              `json:"depth"`
-	Packets       uint64           `json:"packets"`
-	Manifest      machine.Manifest `json:"manifest"`
-	Partial       string           `json:"partial,omitempty"`
-	Standing      schedRounds      `json:"standingCycles"`
-	Drained       schedRounds      `json:"drainedCycles"`
-	ClassError    schedRounds      `json:"classShareError"` // the worst class, as a part of its share; measured once
-	VportError    schedRounds      `json:"vportShareError"` // the worst vport
-	StandingRatio []float64        `json:"standingRateRatio"`
-	DrainedRatio  []float64        `json:"drainedRateRatio"`
-}
-
-type schedRounds struct {
-	Sluice []float64 `json:"sluice"`
-	DPDK   []float64 `json:"librte_sched"`
 }
 
 func (a *app) sched(ctx context.Context, o schedFlags) (err error) {
@@ -104,20 +84,31 @@ func (a *app) sched(ctx context.Context, o schedFlags) (err error) {
 		return err
 	}
 	defer b.close()
-	r := &schedResult{Vports: o.vports, Depth: o.depth, Packets: o.packets, Manifest: a.manifest(o.core)}
+	r := &schedpeer.Result{Vports: o.vports, Depth: o.depth, Packets: o.packets, Manifest: a.manifest(o.core)}
 	done := make(chan error)
 	go func() { done <- b.run(ctx, r) }()
-	if err := <-done; err != nil {
-		if len(r.Drained.DPDK) == 0 {
-			return err
-		}
-		r.Partial = err.Error()
+	runErr := <-done
+	if len(r.Drained.DPDK) == 0 {
+		return runErr
 	}
-	r.print(a)
+	if errors.Is(runErr, context.Canceled) {
+		r.Partial = errInterrupted.Error()
+	} else if runErr != nil {
+		r.Partial = runErr.Error()
+	}
+	r.Print(a.out)
+	return errors.Join(runErr, o.keep(r))
+}
+
+// keep writes the result where it was asked for.
+func (o *schedFlags) keep(r *schedpeer.Result) (err error) {
 	if o.json != "" {
-		return result.WriteJSON(o.json, r)
+		err = result.WriteJSON(o.json, r)
 	}
-	return nil
+	if o.folder != "" {
+		err = errors.Join(err, result.WriteJSON(filepath.Join(o.folder, schedpeer.FileName), r))
+	}
+	return err
 }
 
 // schedBench has both schedulers, and one set of packets.
@@ -172,7 +163,7 @@ func (b *schedBench) deal(weighted bool) {
 	}
 }
 
-func (b *schedBench) run(ctx context.Context, r *schedResult) error {
+func (b *schedBench) run(ctx context.Context, r *schedpeer.Result) error {
 	runtime.LockOSThread() // for good: the thread ends with this goroutine, and its pin with it
 	var set unix.CPUSet
 	set.Set(b.core)
@@ -194,7 +185,7 @@ func (b *schedBench) run(ctx context.Context, r *schedResult) error {
 }
 
 // round measures everything once, ours and theirs in turns.
-func (b *schedBench) round(r *schedResult) error {
+func (b *schedBench) round(r *schedpeer.Result) error {
 	per := func(moved, cycles uint64) float64 { return float64(cycles) / float64(moved) }
 	for _, drained := range []bool{false, true} {
 		run := dpdk.SchedRun{Drained: drained, Classes: b.draws, Packets: b.packets}
@@ -290,7 +281,7 @@ func (b *schedBench) assign(run *dpdk.SchedRun, pkts []*packet.Packet, at uint32
 }
 
 // shares keeps all vports busy in the classes by weight, and compares what each gets with what it should.
-func (b *schedBench) shares(r *schedResult) error {
+func (b *schedBench) shares(r *schedpeer.Result) error {
 	for _, contender := range []struct {
 		run           func(dpdk.SchedRun) (uint64, uint64, error)
 		classes, each *[]float64
@@ -324,28 +315,3 @@ func (b *schedBench) shares(r *schedResult) error {
 }
 
 func off(got, want float64) float64 { return max(got-want, want-got) / want }
-
-func (r *schedResult) print(a *app) {
-	if r.Partial != "" {
-		fmt.Fprintf(a.out, "PARTIAL: %s\n", r.Partial)
-	}
-	fmt.Fprintf(a.out, "%d vports, 8 classes, packets of 64 bytes; medians of %d rounds, the least and the greatest\n", r.Vports, len(r.Drained.DPDK))
-	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "\tsluice\tlibrte_sched\trate ratio")
-	line := func(what string, v schedRounds, unit float64, ratios []float64) {
-		cell := func(v []float64, unit float64, format string) string {
-			s := measure.SpreadOf(v)
-			return fmt.Sprintf(format+" ("+format+" to "+format+")", s.Median*unit, s.Min*unit, s.Max*unit)
-		}
-		ratio := ""
-		if ratios != nil {
-			ratio = cell(ratios, 1, "%.2f")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", what, cell(v.Sluice, unit, "%.1f"), cell(v.DPDK, unit, "%.1f"), ratio)
-	}
-	line(fmt.Sprintf("cycles/packet, %d waiting for each vport", r.Depth), r.Standing, 1, r.StandingRatio)
-	line("cycles/packet, drained", r.Drained, 1, r.DrainedRatio)
-	line("worst class off its share, %", r.ClassError, 100, nil)
-	line("worst vport off its share, %", r.VportError, 100, nil)
-	t.Flush()
-}

@@ -20,6 +20,7 @@ import (
 type sharesFlags struct {
 	profiles []string
 	out      string
+	pictures bool
 	core     int
 }
 
@@ -37,6 +38,7 @@ PNG. Ctrl-C keeps what was measured until then, marked as partial.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&o.profiles, "profile", profile.SharesNames(), "qos profiles: names, or paths of files")
 	f.StringVarP(&o.out, "out", "o", "", "folder for results and pictures")
+	f.BoolVar(&o.pictures, "pictures", true, "write CSV, SVG and PNG into the folder, not JSON alone")
 	f.IntVar(&o.core, "core", -1, "core of the worker; -1 leaves it to the kernel")
 	return cmd
 }
@@ -66,30 +68,30 @@ func (a *app) shares(ctx context.Context, o sharesFlags) error {
 		}
 		r.Manifest = a.manifest(max(o.core, 0))
 		r.Print(a.out)
-		if err = errors.Join(err, keepShares(r, o.out)); err != nil {
+		if err = errors.Join(err, o.keep(r)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keepShares writes a result into a folder, as all that can be made of it.
-func keepShares(r *shares.Result, folder string) error {
-	if folder == "" || len(r.Variants) == 0 {
+// keep writes a result into the folder, and what is made of it.
+func (o *sharesFlags) keep(r *shares.Result) error {
+	if o.out == "" || len(r.Variants) == 0 {
 		return nil
 	}
-	files := map[string][]byte{r.Profile + ".csv": r.CSV()}
-	pictures, err := report.SharesPictures(r)
-	if err != nil {
-		return err
-	}
-	for name, text := range pictures {
-		files[name] = text
+	files := map[string][]byte{}
+	if o.pictures {
+		var err error
+		if files, err = report.SharesPictures(r); err != nil {
+			return err
+		}
+		files[r.Profile+".csv"] = r.CSV()
 	}
 	for name, text := range files {
-		if err := result.Replace(filepath.Join(folder, name), text); err != nil {
+		if err := result.Replace(filepath.Join(o.out, name), text); err != nil {
 			return err
 		}
 	}
-	return result.WriteJSON(filepath.Join(folder, shares.FileName(r.Profile)), r)
+	return result.WriteJSON(filepath.Join(o.out, shares.FileName(r.Profile)), r)
 }

@@ -11,6 +11,8 @@ type candidate struct {
 	q    *queue
 	to   *worker
 	most float64 // load of the busier of both workers afterwards
+
+	price float64 // by which candidates are compared
 }
 
 // nearest are the least loaded workers of every node that may be chosen: no other can be a better target.
@@ -32,7 +34,7 @@ func (p *plan) nearest(choose func(*worker) bool) (some []*worker) {
 
 // best finds the move away from a worker that leaves the busier of both workers with least, if it relieves it by at least
 // the gain that is asked, and fills the target to no more than limit.
-func (p *plan) best(from *worker, limit float64, stay time.Duration, choose func(*worker) bool) (c candidate, ok bool) {
+func (p *plan) best(from *worker, limit, gain float64, stay time.Duration, choose func(*worker) bool) (c candidate, ok bool) {
 	targets := p.nearest(func(w *worker) bool { return w != from && w.Busy < saturated && choose(w) }) // a busy one would only lose packets in its stead
 	for _, q := range from.queues {
 		if !p.movable(q, stay) {
@@ -42,8 +44,12 @@ func (p *plan) best(from *worker, limit float64, stay time.Duration, choose func
 		for _, to := range targets {
 			filled := to.load + p.cost(q, to)
 			most := max(left, filled)
-			if filled <= limit && from.load-most >= p.b.limits.MinGain && (!ok || most < c.most) {
-				c, ok = candidate{q, to, most}, true
+			price := most
+			if remote(q, to) {
+				price += p.b.limits.MinGain // not for a trifle
+			}
+			if filled <= limit && from.load-most >= gain && (!ok || price < c.price) {
+				c, ok = candidate{q, to, most, price}, true
 			}
 		}
 	}
@@ -107,9 +113,9 @@ func (p *plan) relieve() {
 			return
 		}
 		p.relief = true
-		c, ok := p.best(from, p.full(), p.b.wait(), func(w *worker) bool { return w.inUse() && w.ID != p.b.emptying })
+		c, ok := p.best(from, p.full(), p.b.limits.MinGain, p.b.wait(), func(w *worker) bool { return w.inUse() && w.ID != p.b.emptying })
 		if !ok || !p.apart() {
-			c, ok = p.best(from, 1e9, p.b.wait(), func(*worker) bool { return true })
+			c, ok = p.best(from, 1e9, p.b.limits.MinGain, p.b.wait(), func(*worker) bool { return true })
 		}
 		if !ok {
 			stuck[from] = true
@@ -164,29 +170,61 @@ func (p *plan) complain(from *worker) {
 	p.refuse("upper "+from.name(), d)
 }
 
-// even makes the workers in use equally busy, the busiest first, where a move gains enough.
+// even makes the busiest workers in use no busier than must be: the mean, or the greatest queue. Several small queues may
+// go together where one by itself would gain too little.
 func (p *plan) even() {
 	among := func(w *worker) bool { return !p.apart() || (w.inUse() && w.ID != p.b.emptying) }
-	for p.moves > 0 {
-		order := slices.Clone(p.workers)
-		slices.SortStableFunc(order, func(x, y *worker) int { return cmp.Compare(y.load, x.load) })
-		done := false
-		for _, from := range order {
-			if !from.usable() {
-				continue
-			}
-			c, ok := p.best(from, p.b.limits.Upper, p.b.limits.Residence, among)
-			if !ok {
-				continue
-			}
-			p.moves--
-			p.move(c.q, c.to, Imbalance, from.load-c.most, "%s is at %s and %s at %s: with %s (%s) moved they are at %s and %s", from.name(), percent(from.load), c.to.name(), percent(c.to.load),
-				c.q.name(), percent(p.cost(c.q, from)), percent(from.load-p.cost(c.q, from)), percent(c.to.load+p.cost(c.q, c.to)))
-			done = true
-			break
+	order := slices.DeleteFunc(slices.Clone(p.workers), func(w *worker) bool { return !w.usable() || !among(w) })
+	slices.SortStableFunc(order, func(x, y *worker) int { return cmp.Compare(y.load, x.load) })
+	sum, greatest := 0.0, 0.0
+	for _, w := range order {
+		sum += w.load
+		for _, q := range w.queues {
+			greatest = max(greatest, q.state.load.level)
 		}
-		if !done {
+	}
+	for _, from := range order {
+		if p.moves == 0 || from.load < max(sum/float64(len(order)), greatest)+p.b.limits.MinGain {
 			return
 		}
+		p.level(from, among)
+	}
+}
+
+// level moves queues away from a worker while that relieves it, if all together it gains enough.
+func (p *plan) level(from *worker, among func(*worker) bool) {
+	l := &p.b.limits
+	before, out, moves := from.load, len(p.out), p.moves
+	var undo []func()
+	filled := 0.0
+	for p.moves > 0 {
+		c, ok := p.best(from, l.Upper, l.MinGain/smallest, l.Residence, among)
+		if !ok {
+			break
+		}
+		p.moves--
+		undo = append(undo, p.undo(c.q, from, c.to))
+		p.move(c.q, c.to, Imbalance, from.load-c.most, "%s is at %s and %s at %s: with %s (%s) moved they are at %s and %s", from.name(), percent(from.load), c.to.name(), percent(c.to.load),
+			c.q.name(), percent(p.cost(c.q, from)), percent(from.load-p.cost(c.q, from)), percent(c.to.load+p.cost(c.q, c.to)))
+		filled = max(filled, c.to.load)
+	}
+	if before-max(from.load, filled) < l.MinGain {
+		for _, f := range slices.Backward(undo) {
+			f()
+		}
+		p.out, p.moves = p.out[:out], moves
+	}
+}
+
+// smallest is the part of the least gain that a single one of several moves must bring.
+const smallest = 10
+
+// undo remembers what a move changes.
+func (p *plan) undo(q *queue, from, to *worker) func() {
+	place, fromState, toState := q.state.place, from.state.changed, to.state.changed
+	fromLoad, toLoad, fromQueues, toQueues := from.load, to.load, slices.Clone(from.queues), slices.Clone(to.queues)
+	return func() {
+		q.state.place, from.state.changed, to.state.changed = place, fromState, toState
+		from.load, to.load, from.queues, to.queues, q.at = fromLoad, toLoad, fromQueues, toQueues, from
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // bringHome takes queues back to workers of their device's node, where their packets cost less; where there is no room, it
-// exchanges two that are both away.
+// exchanges them for others.
 func (p *plan) bringHome() {
 	for _, q := range p.queues {
 		if p.moves == 0 {
@@ -31,7 +31,7 @@ func (p *plan) bringHome() {
 
 // away reports whether a queue may move, and would cost noticeably less at home.
 func (p *plan) away(q *queue) bool {
-	return q.at != nil && q.at.usable() && p.movable(q, p.b.limits.Residence) && remote(q, q.at) && p.cost(q, q.at)-q.state.load.level >= p.b.limits.MinGain
+	return q.at != nil && q.at.usable() && p.movable(q, p.b.limits.Residence) && remote(q, q.at) && p.cost(q, q.at)-q.state.load.level >= p.b.limits.MinGain/4
 }
 
 func (p *plan) goHome(q *queue, to *worker) {
@@ -40,25 +40,49 @@ func (p *plan) goHome(q *queue, to *worker) {
 		from.name(), from.Node, to.name(), to.Node, percent(q.state.load.level))
 }
 
-// exchange sends two queues home to each other's worker, if neither worker gets busier than the busier one is.
+// exchange sends a queue home to a worker that makes room for it: some of its queues come here instead. Neither worker gets
+// busier than the busier one is, and together they have less to do.
 func (p *plan) exchange(q *queue) {
-	if p.moves < 2 {
-		return
-	}
-	for _, o := range p.queues {
-		if !p.away(o) || o.at.Node != q.Node || o.Node != q.at.Node {
+	a := q.at
+	for _, b := range p.workers {
+		if !b.usable() || b.Node != q.Node || b.ID == p.b.emptying || b.Busy >= saturated {
 			continue
 		}
-		a, b := q.at, o.at
-		most := max(a.load, b.load)
-		if a.load-p.cost(q, a)+o.state.load.level > most || b.load-p.cost(o, b)+q.state.load.level > most {
+		most, here, there := max(a.load, b.load), a.load-p.cost(q, a), b.load+q.state.load.level
+		before := a.load + b.load
+		var come []*queue
+		for _, o := range p.byPull(b, a) {
+			if there <= most || len(come)+2 > p.moves {
+				break
+			}
+			come = append(come, o)
+			here, there = here+p.cost(o, a), there-p.cost(o, b)
+		}
+		if there > most || here > most || before-here-there < p.b.limits.MinGain {
 			continue
 		}
-		p.moves -= 2
+		p.moves -= len(come) + 1
 		p.goHome(q, b)
-		p.goHome(o, a)
+		for _, o := range come {
+			p.move(o, a, Remote, 0, "%s (%s) makes room at %s for %s, and goes to %s", o.name(), percent(o.state.load.level), b.name(), q.name(), a.name())
+		}
 		return
 	}
+}
+
+// byPull are the queues of b that may move, those first that cost less at a, then the greatest.
+func (p *plan) byPull(b, a *worker) []*queue {
+	some := slices.DeleteFunc(slices.Clone(b.queues), func(o *queue) bool { return !p.movable(o, p.b.limits.Residence) })
+	pull := func(o *queue) int {
+		if remote(o, b) && !remote(o, a) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(some, func(x, y *queue) int {
+		return cmp.Or(cmp.Compare(pull(x), pull(y)), cmp.Compare(y.state.load.level, x.state.load.level))
+	})
+	return some
 }
 
 // coalesce empties the least loaded workers, while the others stay below the lower threshold with what they do, and have

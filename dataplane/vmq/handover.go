@@ -137,7 +137,7 @@ func (p *plan) tooMuch(q *queue) bool {
 	if q.fixed {
 		return true
 	}
-	_, better := p.best(w, 1e9, 0, func(*worker) bool { return true })
+	_, better := p.best(w, 1e9, p.b.limits.MinGain, 0, func(*worker) bool { return true })
 	return !better
 }
 

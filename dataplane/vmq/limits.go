@@ -13,7 +13,7 @@ var ErrLimits = errors.New("vmq limits")
 type Limits struct {
 	Upper        float64       // a worker busier than this is relieved
 	Lower        float64       // a worker is emptied where those that take its queues stay below this; 0: never, all workers are used
-	MinGain      float64       // a move must relieve the busier of its two workers by this much
+	MinGain      float64       // a move, or several in a row, must relieve the busiest of their workers by this much
 	MaxMoves     int           // most moves, and most changes of owners, in one interval; those away from workers that are gone do not count
 	Interval     time.Duration // between two rounds of decisions; samples may come more often
 	Residence    time.Duration // a queue that moved, or a vport that got or lost one, stays so for this long

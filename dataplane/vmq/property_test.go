@@ -104,8 +104,9 @@ func checkRound(t *rapid.T, h *host, s Sample, all []Decision) {
 	}
 }
 
-// checkGain follows a round's moves on loads as the balancer sees them: the busier of two workers is relieved by the least
-// gain, nobody becomes the new maximum, and nobody is filled beyond the lower threshold to empty another.
+// checkGain follows a round's moves on loads as the balancer sees them: the busier of two workers is relieved, and the
+// busiest of those between which moves go by the least gain; nobody becomes the new maximum, and nobody is filled beyond the
+// lower threshold to empty another.
 func checkGain(t *rapid.T, h *host, s Sample, all []Decision) {
 	p := newPlan(h.b, s)
 	for _, q := range p.queues {
@@ -113,31 +114,47 @@ func checkGain(t *rapid.T, h *host, s Sample, all []Decision) {
 	}
 	p.place()
 	const rounding = 1e-9
-	for _, d := range all {
+	peak := func() (worst float64) {
+		for _, w := range p.workers {
+			worst = max(worst, w.load)
+		}
+		return worst
+	}
+	beforeHome := 0.0
+	for i, d := range all {
 		if d.Kind != MoveQueue {
 			continue
 		}
 		q := p.queues[slices.IndexFunc(p.queues, func(q *queue) bool { return q.QueueKey == d.Queue })]
 		from, to := q.at, p.byID[d.To]
-		worst := 0.0
-		for _, w := range p.workers {
-			worst = max(worst, w.load)
+		worst, before := peak(), 0.0
+		if i == 0 || all[i-1].Cause != Remote {
+			beforeHome = worst
 		}
-		before := 0.0
 		if from != nil {
 			before = max(from.load, to.load)
 			from.load -= p.cost(q, from)
 			from.queues = slices.DeleteFunc(from.queues, func(o *queue) bool { return o == q })
 		}
 		to.take(q, p)
+		least := h.limits.MinGain
 		switch d.Cause {
-		case Overload, Imbalance:
-			if after := max(from.load, to.load); before-after < h.limits.MinGain-rounding || to.load > worst+rounding {
+		case Imbalance:
+			if i > 0 && all[i-1].Cause == Imbalance && all[i-1].From == d.From || i+1 < len(all) && all[i+1].Cause == Imbalance && all[i+1].From == d.From {
+				least /= smallest // several in a row
+			}
+			fallthrough
+		case Overload:
+			if after := max(from.load, to.load); before-after < least-rounding || to.load > worst+rounding {
 				t.Fatalf("gains too little: from %.3f to %.3f: %s", before, after, d.Reason)
 			}
 		case Coalesce:
 			if to.load > h.limits.Lower+rounding {
 				t.Fatalf("fills %d to %.3f: %s", d.To, to.load, d.Reason)
+			}
+		case Remote: // several may change places
+			if last := i+1 == len(all) || all[i+1].Cause != Remote; last && peak() > beforeHome+rounding {
+				t.Fatalf("a new maximum, %.3f instead of %.3f: %s", peak(), beforeHome, d.Reason)
 			}
 		}
 	}
