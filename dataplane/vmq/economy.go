@@ -45,7 +45,7 @@ func (p *plan) goHome(q *queue, to *worker) {
 func (p *plan) exchange(q *queue) {
 	a := q.at
 	for _, b := range p.workers {
-		if !b.usable() || b.Node != q.Node || b.ID == p.b.emptying || b.Busy >= saturated {
+		if !b.usable() || b.Node != q.Node || b.ID == p.b.emptying || b.Busy >= saturated || (p.apart() && !b.inUse()) {
 			continue
 		}
 		most, here, there := max(a.load, b.load), a.load-p.cost(q, a), b.load+q.state.load.level

@@ -52,6 +52,12 @@ func (o *ownership) resting(v *vport) bool {
 	return v.state.owned.open || v.state.owned.resting(o.b.now, o.b.limits.Residence)
 }
 
+// failed reports whether a queue for the vport could not be had, so that it is too early to ask again. That it lost one a
+// moment ago is no hindrance: it was quiet then.
+func (o *ownership) failed(v *vport) bool {
+	return v.state.owned.open || (v.state.owned.tries > 0 && o.resting(v))
+}
+
 // dissolve takes the queues of all vports.
 func (o *ownership) dissolve() {
 	for _, v := range o.vports {
@@ -79,7 +85,7 @@ func (o *ownership) fill() {
 func (o *ownership) contend() {
 	var asking []*vport
 	for _, v := range o.vports {
-		if v.queue() == NoQueue && v.load() >= o.b.limits.OwnFrom && !o.resting(v) {
+		if v.queue() == NoQueue && v.load() >= o.b.limits.OwnFrom && !o.failed(v) {
 			asking = append(asking, v)
 		}
 	}

@@ -168,3 +168,16 @@ func TestASteeringRuleThatIsRefusedIsTriedAgainLaterAndLater(t *testing.T) {
 	assert.GreaterOrEqual(t, tried, 4)
 	assert.LessOrEqual(t, tried, 7, "after 5, 10, 20, 40, 80, 80 s")
 }
+
+// Who lost a queue because it was quiet need not wait when it is busy again.
+func TestAVportThatLostItsQueueAMomentAgoMayTakeItBack(t *testing.T) {
+	h := steering(t, Dynamic, 1, 3)
+	h.busy(0, 0.3)
+	h.until(t, 0)
+	h.busy(0, 0.001)
+	h.busy(1, 0.1)
+	h.until(t, 1)
+	h.busy(1, 0.001)
+	h.busy(0, 0.3)
+	assert.LessOrEqual(t, h.until(t, 0), 2*time.Second)
+}
