@@ -33,6 +33,8 @@ type Balancer struct {
 	emptying  int           // the worker that is being emptied, or NoWorker
 	restless  time.Duration // when fewer workers were last found to be too few
 	complains map[string]time.Duration
+
+	room room
 }
 
 type vportKey struct{ uplink, vport uint32 }

@@ -45,6 +45,30 @@ type vport struct {
 	state *vportState
 }
 
+// room is the memory of a plan, used again by the next one: the daemon's heap is to stay small and its garbage rare.
+type room struct {
+	workers []*worker
+	queues  []*queue
+	vports  []*vport
+}
+
+func (r *room) clear(s *Sample) {
+	r.workers = resized(r.workers, len(s.Workers))
+	r.queues = resized(r.queues, len(s.Queues))
+	r.vports = resized(r.vports, len(s.Vports))
+}
+
+// resized has n places; new ones come in one piece.
+func resized[T any](some []*T, n int) []*T {
+	if more := n - len(some); more > 0 {
+		block := make([]T, more)
+		for i := range block {
+			some = append(some, &block[i])
+		}
+	}
+	return some[:n]
+}
+
 // clamp makes a share of what may be a rounding error or no number at all.
 func clamp(v float64) float64 { return clampTo(v, 1) }
 
@@ -56,31 +80,34 @@ func clampTo(v, most float64) float64 {
 }
 
 func newPlan(b *Balancer, s Sample) *plan {
-	p := &plan{b: b, byID: map[int]*worker{}, uplinks: slices.Clone(s.Uplinks)}
+	p := &plan{b: b, byID: make(map[int]*worker, len(s.Workers)), uplinks: slices.Clone(s.Uplinks)}
+	b.room.clear(&s)
+	p.workers, p.queues, p.vports = b.room.workers, b.room.queues, b.room.vports
 	slices.SortFunc(p.uplinks, func(x, y Uplink) int { return cmp.Compare(x.Port, y.Port) })
 	held := map[uint32]bool{}
 	for _, u := range p.uplinks {
 		held[u.Port] = u.Mode != Dynamic
 	}
-	for _, l := range s.Workers {
-		w := &worker{WorkerLoad: l, state: b.workers[l.ID]}
+	for i, l := range s.Workers {
+		w := b.room.workers[i]
+		*w = worker{WorkerLoad: l, state: b.workers[l.ID], queues: w.queues[:0]}
 		if w.state == nil {
 			w.state = &workerState{changed: b.now - 1}
 			b.workers[l.ID] = w.state
 		}
 		w.Busy = clamp(w.Busy)
 		w.unexplained = w.Busy
-		p.workers, p.byID[l.ID] = append(p.workers, w), w
+		p.byID[l.ID] = w
 	}
 	slices.SortFunc(p.workers, func(x, y *worker) int { return cmp.Compare(x.ID, y.ID) })
-	for _, l := range s.Queues {
-		q := &queue{QueueLoad: l, state: b.queues[l.QueueKey], from: p.byID[l.Worker], fixed: l.Pinned || held[l.Port] || len(l.Handed) > 0}
+	for i, l := range s.Queues {
+		q := b.room.queues[i]
+		*q = queue{QueueLoad: l, state: b.queues[l.QueueKey], from: p.byID[l.Worker], fixed: l.Pinned || held[l.Port] || len(l.Handed) > 0}
 		if q.state == nil {
 			q.state = &queueState{}
 			b.queues[l.QueueKey] = q.state
 		}
 		q.Busy = clamp(q.Busy)
-		p.queues = append(p.queues, q)
 	}
 	slices.SortFunc(p.queues, func(x, y *queue) int { return x.compare(y.QueueKey) })
 	for _, q := range p.queues { // in this order, so that equal samples make equal sums
@@ -89,14 +116,14 @@ func newPlan(b *Balancer, s Sample) *plan {
 			q.from.served = max(q.from.served, q.Busy)
 		}
 	}
-	for _, l := range s.Vports {
+	for i, l := range s.Vports {
 		key := vportKey{l.Uplink, l.Vport}
-		v := &vport{VportLoad: l, state: b.vports[key]}
+		v := b.room.vports[i]
+		*v = vport{VportLoad: l, state: b.vports[key]}
 		if v.state == nil {
 			v.state = &vportState{}
 			b.vports[key] = v.state
 		}
-		p.vports = append(p.vports, v)
 	}
 	slices.SortFunc(p.vports, func(x, y *vport) int {
 		return cmp.Or(cmp.Compare(x.Uplink, y.Uplink), cmp.Compare(x.Vport, y.Vport))
@@ -135,7 +162,7 @@ func (p *plan) demand(q *queue) (share float64, guessed bool) {
 // place puts queues where they are, or where they are going.
 func (p *plan) place() {
 	for _, w := range p.workers {
-		w.load, w.queues = w.state.rest.level, nil
+		w.load, w.queues = w.state.rest.level, w.queues[:0]
 	}
 	for _, q := range p.queues {
 		q.at = q.from

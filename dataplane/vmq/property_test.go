@@ -14,7 +14,11 @@ import (
 
 // TestMain lets property tests run the same cases each time; -rapid.seed=0 draws others.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"rapid.checks": "300", "rapid.seed": "1"} {
+	checks := "300"
+	if raceDetector {
+		checks = "40"
+	}
+	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": "1"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}

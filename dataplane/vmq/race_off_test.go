@@ -1,0 +1,5 @@
+//go:build !race
+
+package vmq
+
+const raceDetector = false
