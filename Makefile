@@ -83,7 +83,7 @@ test-cgo: build
 e2e: build ## Run the tests on real packets in network namespaces, and in an emulated machine if it can be had (root)
 	@.ci/lab-deps || echo "== no emulated machine: its tests skip"
 	@echo "== end to end, in network namespaces (as root)"
-	$(GO) test -p 1 -count 1 -timeout 20m $(AS_ROOT) $(E2E)
+	$(GO) test -p 1 -count 1 -timeout 30m $(AS_ROOT) $(E2E)
 
 .PHONY: lab-deps
 lab-deps: ## Get QEMU and a stock kernel for the tests in an emulated machine (does nothing when all is there)
@@ -91,7 +91,7 @@ lab-deps: ## Get QEMU and a stock kernel for the tests in an emulated machine (d
 
 .PHONY: test-lab
 test-lab: build lab-deps ## Run the tests in an emulated machine, and show what they measured (root, two minutes)
-	$(GO) test -count 1 -timeout 20m -v -run '^TestMachine' $(AS_ROOT) ./e2e
+	$(GO) test -count 1 -timeout 30m -v -run '^TestMachine' $(AS_ROOT) ./e2e
 
 .PHONY: lint
 lint: deps ## Check format, vet, golangci-lint and that generated code is up to date

@@ -28,6 +28,17 @@ type lab struct {
 	ctx context.Context
 }
 
+// slowVariable says that everything takes longer than on a machine of metal.
+const slowVariable = "SLUICE_E2E_SLOW"
+
+// patience stretches a limit inside an emulated machine, which on a busy one may be a hundred times slower than that.
+func patience(limit time.Duration) time.Duration {
+	if os.Getenv(slowVariable) != "" {
+		return 6 * limit
+	}
+	return limit
+}
+
 // newLab takes the lab for the test, and has everything in it removed at the test's end.
 func newLab(t *testing.T) *lab {
 	t.Helper()
@@ -45,7 +56,7 @@ func newLab(t *testing.T) *lab {
 		assert.NoError(t, err)
 		assert.Empty(t, left, "the lab must be gone")
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience(2*time.Minute))
 	t.Cleanup(cancel)
 	return &lab{Lab: inner, t: t, ctx: ctx}
 }
@@ -121,7 +132,7 @@ func (d *daemon) start() {
 	p, err := d.ns.Start("sluiced-"+d.name, program("sluiced"), "--config", d.config())
 	require.NoError(d.l.t, err)
 	d.Process = p
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience(20 * time.Second))
 	for {
 		status, err := d.client.GetStatus(d.l.ctx, &sluicev1.GetStatusRequest{})
 		if err == nil && status.Ready {
@@ -249,7 +260,7 @@ func (d *daemon) apply(yaml string) (string, error) {
 // configureVM does what the operating system of a VM would; gateway may be invalid.
 func (l *lab) configureVM(ns *netlab.Namespace, link, address, gateway string) {
 	l.t.Helper()
-	require.NoError(l.t, ns.WaitLink(link, 5*time.Second))
+	require.NoError(l.t, ns.WaitLink(link, patience(5*time.Second)))
 	require.NoError(l.t, ns.AddAddress(link, netip.MustParsePrefix(address)))
 	require.NoError(l.t, ns.SetUp(link))
 	if gateway != "" {
@@ -260,6 +271,9 @@ func (l *lab) configureVM(ns *netlab.Namespace, link, address, gateway string) {
 // requirePing pings and wants every answer.
 func (l *lab) requirePing(from *netlab.Namespace, to string, o netlab.PingOptions) netlab.PingResult {
 	l.t.Helper()
+	if o.Limit == 0 && patience(1) > 1 {
+		o.Limit = patience(5 * time.Second)
+	}
 	answer, err := from.Ping(l.ctx, netip.MustParseAddr(to), o)
 	require.NoError(l.t, err)
 	require.Equal(l.t, answer.Sent, answer.Received, "ping from %s to %s: %+v", from.Name(), to, answer)

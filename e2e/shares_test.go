@@ -221,8 +221,9 @@ func (p *pair) queueOf(c congested, ecn string) (p99 uint64, part float64, marke
 	return all[len(all)*99/100], got.BitsPerSecond / goodput(float64(c.mbit)*1e6), v.Outputs[0].Classes[0].MarkedPackets
 }
 
-// With marks TCP keeps the queue short and the link full; without, it fills the queue until packets are dropped. What is
-// measured counts if one of some rounds comes to atLeast: a machine that is busy with other things may starve TCP.
+// With marks TCP keeps the queue short and the link full; without, it fills the queue until packets are dropped. One good
+// round of some is enough, because a machine that is busy with other things may starve TCP; where it fills the link in no
+// round, even without marks, nothing can be said.
 func (p *pair) requireShortQueue(c congested, atLeast float64, rounds int) {
 	p.t.Helper()
 	for _, vm := range []string{"red-1", "red-2"} {
@@ -231,20 +232,24 @@ func (p *pair) requireShortQueue(c congested, atLeast float64, rounds int) {
 			p.run(p.vms[vm], "sysctl", "-qw", "net.ipv4.tcp_congestion_control=dctcp")
 		}
 	}
-	short := false
+	short, busy, marksBefore := false, true, 0
 	for range rounds {
 		tail, tailPart, none := p.queueOf(c, "off")
 		marked, markedPart, marks := p.queueOf(c, "{from: 24KiB}")
+		assert.Equal(p.t, marksBefore, none, "none without ecn")
+		marks, marksBefore = marks-marksBefore, marks
 		p.t.Logf("%d x %s over %d Mbit/s: tail drop: 99%% of samples up to %d bytes, %.1f%% of the link; marks: %d bytes, %.1f%%, %d packets marked",
 			c.streams, c.control, c.mbit, tail, 100*tailPart, marked, 100*markedPart, marks)
-		assert.Zero(p.t, none)
-		assert.Positive(p.t, marks)
-		if short = marked <= tail/2 && markedPart >= atLeast; short {
+		busy = busy && tailPart < atLeast
+		if short = marks > 0 && marked <= tail/2 && markedPart >= atLeast; short {
 			break
 		}
 	}
-	assert.True(p.t, short, "with marks half the queue of tail drop, and %.0f%% of the link", 100*atLeast)
 	p.a.requireBalanced()
+	if !short && busy {
+		p.t.Skipf("this machine is too busy: TCP got less than %.0f%% of the link without marks too", 100*atLeast)
+	}
+	assert.True(p.t, short, "with marks half the queue of tail drop, and %.0f%% of the link", 100*atLeast)
 }
 
 // On a machine of its own it is over 95% of the link.

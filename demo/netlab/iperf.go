@@ -38,13 +38,13 @@ func Iperf(ctx context.Context, client, server *Namespace, to netip.Addr, o Iper
 		return Rate{}, err
 	}
 	defer daemon.Kill() // when it has not ended by itself
-	if err := daemon.WaitLog(ctx, "Server listening", 5*time.Second); err != nil {
+	if err := daemon.WaitLog(ctx, "Server listening", 30*time.Second); err != nil {
 		return Rate{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.Duration+15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, o.Duration+time.Minute)
 	defer cancel()
 	argv := []string{"iperf3", "-c", to.String(), "-J", "-t", strconv.FormatFloat(o.Duration.Seconds(), 'f', 1, 64),
-		"--connect-timeout", "5000"}
+		"--connect-timeout", "15000"}
 	if o.UDP {
 		argv = append(argv, "-u", "-l", "1400")
 	}
