@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,6 +93,9 @@ func TestPCI(t *testing.T) {
 	const outer = "classification: {outer: [{tc: 0, pcp: 0}, {tc: 1, pcp: 1}, {tc: 2, pcp: 2}, {tc: 3, pcp: 3}]}\n"
 	config := func(host string) string {
 		yaml := strings.Replace(pairConfig(host), "{driver: af_packet, interface: eth1}, mtu: 1600", `{pci: "`+nics[int(host[0]-'a')]+`"}, mtu: 1600, queues: 2`, 1)
+		if host == "a" { // for a worker to move queues to
+			yaml = strings.Replace(yaml, dataplaneOf("a"), "workers: 2, cores: [0, 1]", 1)
+		}
 		return strings.Replace(yaml, "/24]}\n", "/24]"+qos+"\n", 1) + outer
 	}
 	file := l.Path("doctor.yaml")
@@ -118,6 +122,7 @@ func TestPCI(t *testing.T) {
 	p := l.startPair(l.namespace("host-a"), l.namespace("host-b"), config)
 	p.requireTraffic()
 	p.requireNoDCB(config("a"))
+	p.requireQueuesMove(config("a"))
 	p.requireIdle()
 	p.requireLinkFollowsCable()
 	p.requireRestart()
@@ -159,6 +164,47 @@ func (p *pair) requireNoDCB(config string) {
 	require.Error(p.t, err)
 	p.t.Logf("hardware: required: %s", out)
 	p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{})
+}
+
+// requireQueuesMove has the NIC's queues change their workers while VMs talk.
+func (p *pair) requireQueuesMove(config string) {
+	p.t.Helper()
+	sent := make(chan netlab.PingResult, 1)
+	go func() {
+		defer close(sent)
+		if answer, err := p.vms["red-2"].Ping(p.ctx, addr("10.0.0.5"), netlab.PingOptions{Count: 50, Limit: patience(10 * time.Second)}); err == nil {
+			sent <- answer
+		}
+	}()
+	for _, want := range [][]string{{"0", "1"}, {"1", "0"}} {
+		yaml := strings.Replace(config, "queues: 2,", "queues: 2, vmq: {mode: static, workers: ["+strings.Join(want, ", ")+"]},", 1)
+		require.Eventually(p.t, func() bool {
+			out, err := p.a.apply(yaml)
+			require.NoError(p.t, err, out)
+			return slices.Equal(want, p.a.queueWorkers("up0"))
+		}, patience(10*time.Second), time.Second, "queues 0 and 1 to workers %v", want)
+	}
+	answer := <-sent
+	p.t.Logf("%d pings while queues moved, %d answered", answer.Sent, answer.Received)
+	assert.Equal(p.t, answer.Sent, answer.Received)
+	assert.NotZero(p.t, answer.Sent)
+	out, err := p.a.cli("queue", "history", "up0")
+	require.NoError(p.t, err, out)
+	p.t.Logf("history:\n%s", out)
+	p.a.requireBalanced()
+}
+
+// queueWorkers are the workers that poll the queues of a port, by `sluice queue map`.
+func (d *daemon) queueWorkers(port string) (workers []string) {
+	d.l.t.Helper()
+	out, err := d.cli("queue", "map", port, "-o", "json", "--interval", "0")
+	require.NoError(d.l.t, err, out)
+	var view struct{ Queues []struct{ Worker int } }
+	require.NoError(d.l.t, json.Unmarshal([]byte(out), &view), out)
+	for _, q := range view.Queues {
+		workers = append(workers, strconv.Itoa(q.Worker))
+	}
+	return workers
 }
 
 // requireIdle wants a daemon that has nothing to do to wake when something comes, and shows what it took of its core; the
