@@ -42,13 +42,13 @@ func (w *worker) run(q *rxQueue, pkts []*packet.Packet) {
 	if len(pkts) == packet.RxBurst {
 		q.totals.FullBursts++
 	}
+	b := w.ctr.of(q.port)
+	b.rx += uint64(len(pkts)) // before any of them is dropped, in case that this worker fails in between
 	plain, bytes := w.parseBurst(q, pkts)
 	w.touch(q, len(pkts))
 	if w.sample.on {
 		w.sampleBurst(q, len(pkts))
 	}
-	b := w.ctr.of(q.port)
-	b.rx += uint64(len(pkts))
 	b.rxBytes += bytes
 	unknown := w.lookupBurst(q, pkts, plain)
 	if w.sample.on {

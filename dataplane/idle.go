@@ -57,6 +57,7 @@ func (w *worker) nap(d time.Duration) {
 		}
 	}
 	w.napped = true
+	w.doing.note(doingSleep)
 	w.poller.Wait(d)
 	w.asleep.Store(false)
 }

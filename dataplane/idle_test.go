@@ -41,7 +41,7 @@ func TestBackOff(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := &sleepyPoller{}
-			w := &worker{poller: p, idle: Idle{Spin: spin, MaxSleep: most}}
+			w := &worker{poller: p, doing: &doing{}, idle: Idle{Spin: spin, MaxSleep: most}}
 			tc.set(w, p)
 			w.backOff(idlePolls+1, tc.quiet)
 			assert.Equal(t, tc.want, p.slept)
@@ -52,7 +52,7 @@ func TestBackOff(t *testing.T) {
 
 // What ended a sleep is sent before the timers that became due meanwhile, but they are put off only once.
 func TestPacketsBeforeTimers(t *testing.T) {
-	w := &worker{poller: &sleepyPoller{}, idle: Idle{MaxSleep: time.Millisecond}}
+	w := &worker{poller: &sleepyPoller{}, doing: &doing{}, idle: Idle{MaxSleep: time.Millisecond}}
 	require.True(t, w.timersGo())
 	w.backOff(idlePolls+1, time.Second)
 	w.out.n = 1

@@ -14,7 +14,7 @@ const (
 	quietTicks = 50
 )
 
-// control learns addresses for the ports that are not virtualised, and forgets them by age.
+// control learns addresses for the ports that are not virtualised, forgets them by age, and watches the workers.
 func (s *Switch) control() {
 	defer close(s.gone)
 	ticker := time.NewTicker(learnTick)
@@ -41,6 +41,7 @@ func (s *Switch) control() {
 				ticker.Reset(idleTick)
 			}
 		}
+		s.watch()
 		if now := s.clock(); now >= nextAge {
 			nextAge = now + int64(time.Second)
 			s.forget(func(_ LearnedMAC, used int64) bool { return now-used > int64(s.cfg.MACAge) })

@@ -22,6 +22,7 @@ import (
 var (
 	ErrNoQueue = errors.New("no such receive queue")
 	ErrHangs   = errors.New("the worker does not answer")
+	ErrFailed  = errors.New("the worker has failed and has yet to come back: choose another one, or wait for a few seconds")
 )
 
 // movePatience is how long a move waits for each worker that takes part.
@@ -67,6 +68,9 @@ func (s *Switch) MoveQueue(port uint32, queue uint16, worker int) error {
 	from, q, err := s.findQueue(port, queue)
 	if err == nil && (worker < 0 || worker >= len(s.workers)) {
 		err = fmt.Errorf("%w with this number: there are workers 0 to %d", ErrNoWorker, len(s.workers)-1)
+	}
+	if err == nil && s.workers[worker].health.failed.Load() {
+		err = ErrFailed
 	}
 	if err == nil && from.id != worker {
 		err = s.move(&move{q: q, from: from, to: s.workers[worker], done: make(chan error, 1)})

@@ -237,6 +237,7 @@ func (w *worker) runMissed(q *rxQueue, pkts []*packet.Packet, miss []uint8) {
 	s := &w.slow
 	s.note(q, len(pkts), len(miss)+int(s.copies))
 	if len(miss) > 0 {
+		w.doing.enter(doingNew)
 		w.runSlow(q, pkts, miss)
 	}
 	if s.refused > 0 {

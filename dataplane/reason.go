@@ -19,6 +19,7 @@ const (
 	ReasonSlowPathShare
 	ReasonQueueFull
 	ReasonHandOverFull
+	ReasonWorkerFailed
 	ReasonStorm
 	ReasonTooBig
 	ReasonTTLExceeded
@@ -105,6 +106,7 @@ var reasonTexts = [NumReasons]reasonText{
 	ReasonSlowPathShare:       {"slow-path-share", "new flows, ARP, neighbour discovery, floods or pings of the gateway took their share of the worker while known flows waited"},
 	ReasonQueueFull:           {"queue-full", "the sender's queue in its traffic class is full: it sends more than its share or its maximum lets through, or inbound more than its VM's maximum"},
 	ReasonHandOverFull:        {"hand-over-full", "the worker that runs the output's scheduler fell behind with what other workers hand to it"},
+	ReasonWorkerFailed:        {"worker-failed", "a fault of sluiced ended the worker that had the packet in hand; the log says where, and others took over"},
 	ReasonStorm:               {"storm-limit", "broadcast, multicast and unknown unicast towards the vport exceed its storm limit"},
 	ReasonTooBig:              {"too-big", "the packet does not fit the output; senders that set DF are told the size that does"},
 	ReasonTTLExceeded:         {"ttl-exceeded", "the TTL ran out at the distributed router; the sender was told"},

@@ -159,6 +159,11 @@ func (p *shaping) abandon() {
 // owned counts the schedulers of each worker without those that go.
 func (s *Switch) owned(gone []*egress) []int {
 	counts := make([]int, len(s.workers))
+	for i, w := range s.workers {
+		if w.health.failed.Load() {
+			counts[i] = 1 << 20 // only where there is no other
+		}
+	}
 	for _, e := range s.egresses {
 		counts[e.owner.id]++
 	}

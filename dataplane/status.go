@@ -8,9 +8,13 @@ import (
 // WorkerStatus is what a worker did since it started, as it has last told. A worker tells every 10 ms, and after each
 // command; one that hangs tells nothing more, and shows by its Age.
 type WorkerStatus struct {
-	ID   int
-	Core int           // -1: not pinned
-	Age  time.Duration // since the worker told this
+	ID     int
+	Core   int           // -1: not pinned
+	Age    time.Duration // since the worker told this
+	State  WorkerState
+	Doing  string // of one that stalls: what it is at; of one that failed: why
+	Fault  string // the last one, also when it is back; "" without
+	Faults uint64 // times it failed
 	LoopTotals
 	Flows     uint64 // known now
 	LearnLost uint64 // learning events that found the ring full
@@ -43,7 +47,11 @@ func (s *Switch) readWorkers() (all []WorkerStatus) {
 	for _, w := range workers {
 		list := *w.listed.Load()
 		told := w.shown.load()
-		st := WorkerStatus{ID: w.id, Core: w.core, Age: s.age(told.at), LoopTotals: told.totals, LearnLost: w.events.lost.Load()}
+		st := WorkerStatus{ID: w.id, Core: w.core, Age: s.age(told.at), LoopTotals: told.totals, LearnLost: w.events.lost.Load(), Faults: w.health.faults.Load()}
+		st.State, st.Doing = s.healthOf(w)
+		if last := w.health.last.Load(); last != nil {
+			st.Fault = last.what
+		}
 		for _, q := range list {
 			if moving != nil && moving.q == q {
 				if there {

@@ -120,6 +120,8 @@ type Switch struct {
 	patience  time.Duration                       // with workers that do not take part in a move; tests have less
 	newLane   func(reader *worker) (*lane, error) // tests let it fail
 
+	steward atomic.Int32 // the worker that keeps the fabric's ARP cache
+
 	moving atomic.Pointer[move] // the one move that is under way
 	moves  atomic.Uint64        // that began or ended
 
@@ -275,8 +277,7 @@ func (s *Switch) attach(spec PortSpec) error {
 		}
 	}
 	for queue := range spec.RxQueues {
-		w := s.workers[s.next%len(s.workers)]
-		s.next++
+		w := s.nextWorker()
 		q, err := newRxQueue(s, spec, queue)
 		if err != nil {
 			return err
@@ -290,6 +291,17 @@ func (s *Switch) attach(spec PortSpec) error {
 		}
 	}
 	return nil
+}
+
+// nextWorker takes turns among the workers that have not failed, unless all have.
+func (s *Switch) nextWorker() (w *worker) {
+	for range s.workers {
+		w = s.workers[s.next%len(s.workers)]
+		if s.next++; !w.health.failed.Load() {
+			break
+		}
+	}
+	return w
 }
 
 func (s *Switch) attachTx(w *worker, spec PortSpec) (err error) {

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,9 @@ type worker struct {
 
 	clock  atomic.Int64 // now, as of the last timers or command
 	asleep atomic.Bool  // it may nap, and is to be woken when packets are handed to it
+	doing  *doing       // off the heap: what it is at, for others to read when it stalls
+	thread atomic.Int32
+	health health
 	stop   bool
 	done   chan struct{}
 }
@@ -89,6 +93,14 @@ func newWorker(s *Switch, id int, spec WorkerSpec) (*worker, error) {
 		ctr.free()
 		return nil, err
 	}
+	at, err := offHeap[doing](1)
+	if err != nil {
+		ctr.free()
+		w.out.free()
+		return nil, err
+	}
+	w.doing = &at[0]
+	runtime.AddCleanup(w, freeOffHeap[doing], at)
 	w.fresh.meta = &w.meta[0]
 	w.slow.init(s.cfg.TSCHz)
 	return w, nil
@@ -103,7 +115,7 @@ func (w *worker) start() error {
 		err := w.enter()
 		ready <- err
 		if err == nil {
-			w.loop()
+			w.live()
 		}
 	}()
 	return <-ready
@@ -120,13 +132,14 @@ func (w *worker) enter() error {
 	if err := w.poller.Start(); err != nil {
 		return fmt.Errorf("start worker %d: %w", w.id, err)
 	}
+	w.thread.Store(int32(unix.Gettid()))
 	w.io = w.poller.IO()
 	w.io.RxBudget = packet.MaxRx
 	w.sample.calibrate(w.poller)
 	return nil
 }
 
-// loop is the worker's life: one poll, then everything that was received is run to completion.
+// loop is the worker's life until it is told to stop: one poll, then everything that was received is run to completion.
 func (w *worker) loop() {
 	empty, quiet := 0, int64(0) // empty polls in a row, and since when
 	for !w.stop {
@@ -157,7 +170,6 @@ func (w *worker) loop() {
 			w.backOff(empty, time.Duration(w.now-quiet))
 		}
 	}
-	w.leave()
 }
 
 // poll sends what the last iteration made, learns what became of it, and receives.
@@ -166,13 +178,16 @@ func (w *worker) poll() {
 		w.mark(nil, StageOther)
 	}
 	if w.egress != nil {
+		w.doing.note(doingQoS)
 		w.divert()
 		if w.sample.on {
 			w.mark(nil, StageQoS)
 		}
 	}
 	w.out.arrange(w.io)
+	w.doing.note(doingPoll)
 	w.poller.Poll()
+	w.doing.note(doingOther)
 	if w.sample.on {
 		w.closeSample()
 	}
@@ -214,26 +229,29 @@ func (w *worker) receive() {
 		run := &w.io.RxRuns[i]
 		q := w.queues[run.Ref]
 		w.spent.note(i, run, q)
+		w.doing.noteRun(i, q)
 		w.run(q, w.io.Rx[run.First:run.First+run.Count])
 	}
 	w.spent.runs = int(w.io.NumRxRuns)
+	w.doing.note(doingOther)
 }
 
 // do runs f on the worker's thread between two iterations, when no packet is on its way, and returns when it has run:
 // every packet that the worker looked at before is through then (a quiescent point). It reports false when the worker
-// has ended.
+// has ended, and when f made it fail.
 func (w *worker) do(f func()) bool {
-	finished := make(chan struct{})
+	finished, done := make(chan struct{}), false
 	posted := w.post(func() {
+		defer close(finished)
 		f()
 		w.ctr.publish() // before the caller goes on and reads them
 		w.publishLoop()
-		close(finished)
+		done = true
 	})
 	if posted {
 		<-finished
 	}
-	return posted
+	return posted && done
 }
 
 // post is do for those who do not wait.
@@ -250,16 +268,25 @@ func (w *worker) post(f func()) bool {
 	return true
 }
 
+// runCommands runs those that wait now; what they bring in is for the next time.
 func (w *worker) runCommands() {
 	w.clock.Store(w.now)
-	w.mu.Lock()
-	todo := w.commands
-	w.commands = nil
-	w.pending.Store(false)
-	w.mu.Unlock()
-	for _, f := range todo {
+	w.doing.note(doingCommand)
+	for n := w.waiting(); n > 0; n-- {
+		w.mu.Lock()
+		f := w.commands[0]
+		w.commands = slices.Delete(w.commands, 0, 1)
+		w.pending.Store(len(w.commands) > 0)
+		w.mu.Unlock()
 		f()
 	}
+	w.doing.note(doingOther)
+}
+
+func (w *worker) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.commands)
 }
 
 // leave ends the worker: nothing it holds is lost to the pool.
@@ -272,19 +299,26 @@ func (w *worker) leave() {
 			q.free()
 		}
 	}
+}
+
+// end comes last, however the worker fared.
+func (w *worker) end() {
 	w.mu.Lock()
 	w.stopped = true
 	w.mu.Unlock()
-	w.runCommands() // those that came too late for the loop
+	for w.waiting() > 0 { // those that came too late for the loop
+		w.obey()
+	}
 	w.poller.Close()
 	w.out.free()
 }
 
-// timers are the worker's slow duties: idle flows, and for the first worker the fabric's ARP cache.
+// timers are the worker's slow duties: idle flows, and for one of the workers the fabric's ARP cache.
 func (w *worker) timers() {
 	rounds := min(1+int(w.now-w.nextRun)/int(housekeeping), maxRounds) // that passed asleep
 	w.nextRun = w.now + int64(housekeeping)
 	w.clock.Store(w.now)
+	w.doing.note(doingTimers)
 	w.publishSome(publishQueues)
 	w.answer()
 	budget := rounds * sweepSlots
@@ -299,9 +333,10 @@ func (w *worker) timers() {
 			break
 		}
 	}
-	if w.id == 0 {
+	if int32(w.id) == w.sw.steward.Load() {
 		w.refreshNeighbours()
 	}
+	w.doing.note(doingOther)
 }
 
 func (w *worker) sweepQueue(q *rxQueue, budget int) (looked int) {

@@ -18,8 +18,8 @@ func (s *Service) workers(r *agent.Running, now uint64) (all []*sluicev1.Worker)
 			BusyCycles: w.BusyCycles, IdleCycles: w.IdleCycles, Flows: w.Flows, SampledNs: ago(now, w.Age),
 			BusyIterations: w.BusyIterations, Stages: stages(&w.Sample, func(dataplane.Stage) bool { return true }),
 		}
-		if slices.Contains(stalled, w.ID) {
-			m.State = "stalled"
+		if w.State != dataplane.WorkerRuns || slices.Contains(stalled, w.ID) {
+			m.State = max(w.State, dataplane.WorkerStalled).String()
 		}
 		for i := range w.Queues {
 			if name := r.PortName(w.Queues[i].Port); name != "" { // else the port has just come or is just going

@@ -26,10 +26,11 @@ type Result struct {
 	Partial  bool             `json:"partial"` // it ended before its time
 	Every    time.Duration    `json:"changesEveryNs"`
 
-	Moves     int           `json:"moves,omitempty"` // of receive queues between workers
-	MoveMax   time.Duration `json:"moveMaxNs,omitempty"`
-	Decisions uint64        `json:"decisions,omitempty"` // flows that were new or decided again
-	Rate      string        `json:"schedulerRate,omitempty"`
+	Moves        int           `json:"moves,omitempty"`        // of receive queues between workers
+	MovesRefused int           `json:"movesRefused,omitempty"` // because a worker did not answer in time; the queue stayed
+	MoveMax      time.Duration `json:"moveMaxNs,omitempty"`
+	Decisions    uint64        `json:"decisions,omitempty"` // flows that were new or decided again
+	Rate         string        `json:"schedulerRate,omitempty"`
 
 	Applies  int            `json:"applies"` // configurations applied
 	Changes  int            `json:"changes"` // that these made, as apply lists them
@@ -61,7 +62,8 @@ func (r *Result) String() string {
 	}
 	moved := ""
 	if r.Moves > 0 {
-		moved = fmt.Sprintf("%s of receive queues between workers, the longest took %s\n", result.Count(r.Moves, "move"), r.MoveMax.Round(time.Microsecond))
+		moved = fmt.Sprintf("%s of receive queues between workers, the longest took %s; %d more were refused, as a worker had lost its core\n",
+			result.Count(r.Moves, "move"), r.MoveMax.Round(time.Microsecond), r.MovesRefused)
 	}
 	if r.Rate != "" {
 		moved += fmt.Sprintf("the uplink has a scheduler of %s\n", r.Rate)
