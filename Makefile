@@ -134,12 +134,13 @@ bench-peers: build ## Measure the switch beside testpmd and Open vSwitch, and wr
 	[ -z "$$failed" ] || { echo "make: not finished, and marked so on the page if anything was measured:$$failed" >&2; exit 1; }
 
 # Each leaves its result, marked as partial where it was not finished; the page tells of what is there.
-QOS_RUNS := 'shares --pictures=false' sched
+QOS_RUNS := 'shares --pictures=false --out benchmarks/results' 'sched --out benchmarks/results' \
+	'qos-cost --json benchmarks/results/qos-cost.json'
 
 .PHONY: bench-qos
-bench-qos: build ## Measure quality of service: shares over time, the scheduler beside librte_sched; writes docs/PERFORMANCE.md (root, two minutes)
+bench-qos: build ## Measure quality of service: shares over time, the scheduler beside librte_sched, what it costs a worker; writes docs/PERFORMANCE.md (root, two minutes)
 	@failed=; for run in $(QOS_RUNS); do \
-		echo "$(ROOT) bin/sluice-pktgen $$run --out benchmarks/results"; $(ROOT) bin/sluice-pktgen $$run --out benchmarks/results || failed="$$failed $${run%% *}"; \
+		echo "$(ROOT) bin/sluice-pktgen $$run"; $(ROOT) bin/sluice-pktgen $$run || failed="$$failed $${run%% *}"; \
 	done; \
 	$(REPORT); \
 	[ -z "$$failed" ] || { echo "make: not finished, and marked so on the page if anything was measured:$$failed" >&2; exit 1; }

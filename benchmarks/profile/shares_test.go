@@ -119,3 +119,28 @@ func TestSharesRefusals(t *testing.T) {
 		})
 	}
 }
+
+// Whatever a file holds, it is read or refused with its lines, and what is read can be written for the switch.
+func FuzzParseShares(f *testing.F) {
+	f.Add([]byte(goodShares))
+	f.Add([]byte(strings.Replace(goodShares, "{name: rest, ", "&a {name: rest, ", 1)))
+	f.Add([]byte("uplink: *a\nstreams: [*b]\nvports: ~\n"))
+	f.Add([]byte("uplink: {rate: 1Gbit, classes: &c [{tc: 0, name: a, share: 5%}]}\nqosGroups: *c\ntarget: [1]\n"))
+	for _, name := range SharesNames() {
+		if name == "qos-min-share" {
+			continue // a thousand VMs take their time
+		}
+		text, err := os.ReadFile("../profiles/qos/" + name + ".yaml")
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := ParseShares("fuzz.yaml", text)
+		if err != nil {
+			return
+		}
+		if _, err := s.Host(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

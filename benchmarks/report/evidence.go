@@ -11,6 +11,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/generator"
 	"github.com/sluicenet/sluice/benchmarks/scale"
 	"github.com/sluicenet/sluice/benchmarks/schedpeer"
+	"github.com/sluicenet/sluice/benchmarks/shaped"
 	"github.com/sluicenet/sluice/benchmarks/shares"
 	"github.com/sluicenet/sluice/benchmarks/soak"
 	"github.com/sluicenet/sluice/benchmarks/tcp"
@@ -25,7 +26,7 @@ type Evidence struct {
 	Rates   *generator.Document
 	Scale   *scale.Result
 	Sched   *schedpeer.Result
-	Shaped  *Shaped
+	Cost    *shaped.Result   // of quality of service
 	Shares  []*shares.Result // of the qos profiles, in the order of their names
 	Soak    *soak.Result
 	TCP     *tcp.Result
@@ -46,11 +47,11 @@ func Read(file string) (*Evidence, error) {
 	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 || r.Partial })
 	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 || r.Partial })
 	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 || r.Partial })
-	var schedErr, shapedErr, sharesErr error
+	var schedErr, costErr, sharesErr error
 	e.Sched, schedErr = optional(file, schedpeer.FileName, schedpeer.ReadJSON, func(r *schedpeer.Result) bool { return len(r.Drained.DPDK) > 0 || r.Partial != "" })
-	e.Shaped, shapedErr = optional(file, shapedFile, readShaped, func(r *Shaped) bool { return len(r.Rows) > 0 || r.Partial != "" })
+	e.Cost, costErr = optional(file, costFile, shaped.ReadJSON, func(r *shaped.Result) bool { return r.Rounds > 0 || r.Partial != "" })
 	e.Shares, sharesErr = readShares(file)
-	return e, errors.Join(floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr, schedErr, shapedErr, sharesErr)
+	return e, errors.Join(floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr, schedErr, costErr, sharesErr)
 }
 
 // optional reads a result beside another one, nil if there is none. holds reports whether something was measured, or

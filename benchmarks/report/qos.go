@@ -1,85 +1,39 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/sluicenet/sluice/benchmarks/machine"
 	"github.com/sluicenet/sluice/benchmarks/measure"
 	"github.com/sluicenet/sluice/benchmarks/profile"
 	"github.com/sluicenet/sluice/benchmarks/result"
+	"github.com/sluicenet/sluice/benchmarks/shaped"
 	"github.com/sluicenet/sluice/benchmarks/shares"
 )
 
-// shapedFile is how the result of what a whole worker pays for quality of service is called in a folder of results.
-const shapedFile = "shaped.json"
+// costFile is how the result of qos-cost, what a whole worker pays for quality of service, is called in a folder of results.
+const costFile = "qos-cost.json"
 
-// Shaped is what a packet costs a worker with and without a scheduler.
-type Shaped struct {
-	Manifest machine.Manifest `json:"manifest"`
-	Partial  string           `json:"partial"`
-	Depth    int              `json:"depth"` // packets that wait for each vport in each class
-	Rows     []ShapedRow      `json:"rows"`
-}
-
-// ShapedRow is one mode with one number of vports.
-type ShapedRow struct {
-	Vports int       `json:"vports"`
-	Mode   string    `json:"mode"`
-	Cycles []float64 `json:"workerCycles"` // of the time stamp counter a packet, by round
-}
-
-// Modes of rows that the bar compares, and how many vports it is about.
+// What the bar is about: how many vports have packets waiting in each of eight classes.
 const (
-	shapedOff     = "off"
-	shapedBacklog = "backlog"
-	shapedVports  = 1000
-	shapedMany    = 10_000
+	costVports = 1000
+	costMany   = 10_000
 )
 
-// readShaped takes what it knows of a file: who measures may note more.
-func readShaped(file string) (*Shaped, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read result: %w", err)
-	}
-	r := &Shaped{}
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("read result %s: %w", file, err)
-	}
-	return r, nil
-}
-
-// row finds one, empty when it was not measured.
-func (s *Shaped) row(vports int, mode string) []float64 {
-	if s == nil {
-		return nil
-	}
-	i := slices.IndexFunc(s.Rows, func(r ShapedRow) bool { return r.Vports == vports && r.Mode == mode })
-	if i < 0 {
-		return nil
-	}
-	return s.Rows[i].Cycles
-}
-
-// more is what a packet costs more in a mode than without a scheduler, round by round.
-func (s *Shaped) more(vports int, mode string) (cycles []float64) {
-	off := s.row(vports, shapedOff)
-	for i, v := range s.row(vports, mode) {
-		if i < len(off) {
-			cycles = append(cycles, v-off[i])
-		}
-	}
-	return cycles
-}
-
+// schedulerCost is what a packet costs a worker more with a backlog than without a scheduler, in the same rounds.
 func schedulerCost(vports int) func(*Evidence) Figure {
 	return func(e *Evidence) Figure {
-		return Figure{Spread: measure.SpreadOf(e.Shaped.more(vports, shapedBacklog))}
+		if e.Cost == nil {
+			return Figure{}
+		}
+		for _, c := range e.Cost.Cells {
+			if c.Vports == vports && c.Mode == shaped.Backlog {
+				return Figure{Spread: measure.SpreadOf(c.More)}
+			}
+		}
+		return Figure{}
 	}
 }
 
@@ -167,7 +121,7 @@ func microseconds(ns int64) string { return time.Duration(ns).Round(time.Microse
 
 // qosSection says how shares are kept, and what that costs.
 func qosSection(w io.Writer, e *Evidence) {
-	if len(e.Shares) == 0 && e.Sched == nil && e.Shaped == nil {
+	if len(e.Shares) == 0 && e.Sched == nil && e.Cost == nil {
 		return
 	}
 	fmt.Fprint(w, "## Quality of service\n\n")
@@ -182,7 +136,7 @@ and over a quantum and two frames; those that begin within 0.2 s of a change of 
 		sharesTable(w, e, r)
 	}
 	schedTable(w, e)
-	shapedTable(w, e)
+	costTable(w, e)
 }
 
 // sharesTable has the picture of a profile, and a line for each stream.
@@ -252,29 +206,22 @@ Putting packets of 64 bytes in and taking them out again, for %s vports in eight
 		line("worst vport off its share, %", r.VportError.Sluice, r.VportError.DPDK, 100, 2, "–")})
 }
 
-// shapedTable is what a whole worker pays.
-func shapedTable(w io.Writer, e *Evidence) {
-	r := e.Shaped
+// costTable is what a whole worker pays.
+func costTable(w io.Writer, e *Evidence) {
+	r := e.Cost
 	if r == nil {
 		return
 	}
 	fmt.Fprintf(w, `### What a worker pays
 
-Cycles of one worker for a packet of a known flow into NVGRE, without what makes and takes the packets. *Off* is without a
-scheduler; with *backlog* %d packets wait for each vport in each of eight classes. %s
+Cycles of one worker for a packet of 64 bytes of a known flow into NVGRE, without what makes and takes the packets, in the median
+turn (`+"`sluice-pktgen qos-cost`"+`): without a scheduler (off), with one on a link that is half full (open), with packets waiting for
+each vport in each of eight classes (backlog), and with a maximum for each vport besides (limited). %s.
+%s
 
-`, r.Depth, when(e, &r.Manifest))
+`, capital(result.Count(r.Rounds, "round")), when(e, &r.Manifest))
 	if r.Partial != "" {
 		fmt.Fprintf(w, "**These figures are not complete: %s.**\n\n", r.Partial)
 	}
-	rows := [][]string{{"vports", "scheduler", "cycles a packet", "more than off, in the same round"}}
-	for i := range r.Rows {
-		row := &r.Rows[i]
-		more := "–"
-		if row.Mode != shapedOff {
-			more = span(measure.SpreadOf(r.more(row.Vports, row.Mode)), 1)
-		}
-		rows = append(rows, []string{thousands(row.Vports), row.Mode, span(measure.SpreadOf(row.Cycles), 1), more})
-	}
-	table(w, rows)
+	fmt.Fprintf(w, "%s\n", r.Markdown())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/compare"
 	"github.com/sluicenet/sluice/benchmarks/result"
 	"github.com/sluicenet/sluice/benchmarks/schedpeer"
+	"github.com/sluicenet/sluice/benchmarks/shaped"
 	"github.com/sluicenet/sluice/benchmarks/shares"
 )
 
@@ -51,7 +52,7 @@ func TestQualityOfServiceOnThePage(t *testing.T) {
 	e.Shares = []*shares.Result{sharesResult("qos-8class", 0.001, -0.003), partial, few, sharesResult("qos-noisy-neighbour", 0)}
 	e.Sched = &schedpeer.Result{Vports: 1000, Depth: 32, Standing: schedpeer.Rounds{Sluice: []float64{60}, DPDK: []float64{93}}, Drained: schedpeer.Rounds{Sluice: []float64{59}, DPDK: []float64{177}},
 		ClassError: schedpeer.Rounds{Sluice: []float64{0.0001}, DPDK: []float64{0.01}}, VportError: schedpeer.Rounds{Sluice: []float64{0.001}, DPDK: []float64{0.002}}, StandingRatio: []float64{1.55}, DrainedRatio: []float64{3}}
-	e.Shaped = &Shaped{Depth: 3, Rows: []ShapedRow{{1000, "off", []float64{60, 62}}, {1000, "backlog", []float64{110, 115}}}}
+	e.Cost = &shaped.Result{Rounds: 2, Cells: []shaped.Cell{{Vports: 1000, Row: 32, Mode: shaped.Off, Worker: []float64{60, 62}}, {Vports: 1000, Row: 32, Mode: shaped.Backlog, Worker: []float64{110, 115}, More: []float64{50, 53}}}}
 	assert.InDelta(t, 0.3, worstError("qos-8class")(e).Median, 1e-9)
 	assert.Equal(t, "over 1s, 4,000 packets", worstError("qos-8class")(e).Note)
 	assert.InDelta(t, 0.1, outside("qos-min-share")(e).Median, 1e-9)
@@ -68,11 +69,11 @@ func TestQualityOfServiceOnThePage(t *testing.T) {
 		"- noisy: 99.0 % of the rate used; 50 kB waited by the median, 99 kB in 99 of 100 looks; 2 of 1,000 windows outside the tolerance;",
 		"**These figures are not complete: interrupted in variant quiet, 1 of 2.**",
 		"| cycles a packet, bursts of 64 in and out | 59.0 | 177.0 | 3.00 |", "| worst class off its share, % | 0.01 | 1.00 | – |",
-		"| 1,000 | backlog | 112.5 (110.0 to 115.0) | 51.5 (50.0 to 53.0) |",
+		"| 1000 | 32 | backlog | 0.0 | 112.5 (110.0 to 115.0) | 51.5 (50.0 to 53.0) |",
 	} {
 		assert.Contains(t, out.String(), want)
 	}
-	e.Sched.Partial, e.Shaped.Partial = "interrupted", "interrupted"
+	e.Sched.Partial, e.Cost.Partial = "interrupted", "interrupted"
 	out.Reset()
 	qosSection(&out, e)
 	assert.Equal(t, 3, strings.Count(out.String(), "not complete: interrupted"))
@@ -84,16 +85,16 @@ func TestReadQualityOfService(t *testing.T) {
 	require.NoError(t, comparison(t).WriteJSON(file))
 	r := sharesResult("qos-8class", 0.001)
 	require.NoError(t, result.WriteJSON(filepath.Join(dir, shares.FileName(r.Profile)), r))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, shapedFile), []byte(`{"rows": [{"vports": 7, "mode": "off", "workerCycles": [1], "note": "x"}], "more": 1}`), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, costFile), []byte(`{"rounds": 1, "cells": [{"vports": 7, "mode": "off", "worker": [1], "more": [0]}]}`), 0o644))
 	e, err := Read(file)
 	require.NoError(t, err)
 	require.Len(t, e.Shares, 1)
-	assert.Equal(t, []float64{1}, e.Shaped.row(7, "off"))
+	assert.Equal(t, []float64{1}, e.Cost.Cells[0].Worker)
 	files, err := Page(e, "x", "page.md")
 	require.NoError(t, err)
 	assert.Contains(t, files, "img/qos-8class.png")
 	assert.Contains(t, files, "img/qos-8class.svg")
-	for _, name := range []string{"qos-incast.json", schedpeer.FileName, shapedFile} {
+	for _, name := range []string{"qos-incast.json", schedpeer.FileName, costFile} {
 		beside := filepath.Join(dir, name)
 		for text, want := range map[string]string{`{"took`: name, `{}`: "nothing was measured in it"} {
 			require.NoError(t, os.WriteFile(beside, []byte(text), 0o644))
