@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,4 +128,43 @@ func TestOverloadHitsAllWritersAlike(t *testing.T) {
 		least, most = min(least, l.pktsOut), max(most, l.pktsOut)
 	}
 	require.LessOrEqual(t, most-least, uint32(laneBatch), "of %d", most)
+}
+
+// What a worker hands to an owner that has fallen behind, beyond what the lane holds, is dropped under a reason of its own, and
+// what the lane holds is sent once the owner goes on.
+func TestFullLaneIsTheReason(t *testing.T) {
+	r := newRig(t, 2)
+	r.resolve()
+	r.scheduled("up0", 100e9)
+	owner := r.sw.egresses[0].owner
+	from := ""
+	for _, name := range []string{"red-vm1", "red-vm2"} { // one each
+		for _, q := range r.sw.workers[1-owner.id].queues {
+			if q != nil && q.port == r.index.byName[name] {
+				from = name
+			}
+		}
+	}
+	require.NotEmpty(t, from)
+	mac, ip := redVM1, "10.0.0.5"
+	if from == "red-vm2" {
+		mac, ip = redVM2, "10.0.0.6"
+	}
+	r.inject(from, toFarFrom(mac, ip, 0)) // the flow is known
+	r.wait("up0", 1)
+	before := r.counters(from)
+	held, goOn := make(chan struct{}), make(chan struct{})
+	go owner.do(func() { close(held); <-goOn })
+	<-held
+	const total = laneSize + 300
+	for i := range total {
+		r.inject(from, toFarFrom(mac, ip, i))
+	}
+	require.Eventually(t, func() bool { return r.counters(from).RxPackets == before.RxPackets+total }, patience, time.Millisecond)
+	after := r.counters(from)
+	require.EqualValues(t, total-laneSize, after.Drops[ReasonHandOverFull]-before.Drops[ReasonHandOverFull])
+	require.EqualValues(t, laneSize, after.Queued)
+	close(goOn)
+	require.Len(t, r.wait("up0", laneSize), laneSize)
+	r.balanced()
 }

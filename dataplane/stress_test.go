@@ -33,9 +33,46 @@ func stressPolicies(r *rig) []string {
 	}
 }
 
+// scheduledPolicies are those with schedulers: of the uplink, and of vports, two of which come and go, with different owners.
+func scheduledPolicies(r *rig) (all []string) {
+	uplink := strings.NewReplacer("gateway: 172.16.1.254}", "gateway: 172.16.1.254, qos: {rate: 20Mbit, classes: [{tc: 0, name: rest, share: 70%}, {tc: 3, name: storage, share: 30%}]}}")
+	vports := strings.NewReplacer(`addresses: [10.0.0.6, "2001:db8:1::6"]}`, `addresses: [10.0.0.6, "2001:db8:1::6"], qos: {inbound: {max: 2Mbit}}}`,
+		`mac: "00:15:5d:00:0a:02", uplink: up0, vlan: 100}`, `mac: "00:15:5d:00:0a:02", uplink: up0, vlan: 100, qos: {inbound: {max: 5Mbit}}}`,
+		`mac: "00:15:5d:00:01:05", subnet: red-web, addresses: [10.0.0.5, "2001:db8:1::5"]}`,
+		`mac: "00:15:5d:00:01:05", subnet: red-web, addresses: [10.0.0.5, "2001:db8:1::5"], qos: {min: 1Mbit, inbound: {max: 2Mbit}}}`)
+	for _, p := range stressPolicies(r) {
+		all = append(all, uplink.Replace(p), vports.Replace(uplink.Replace(p)), vports.Replace(strings.ReplaceAll(uplink.Replace(p), "20Mbit", "1Gbit")))
+	}
+	return append(all, stressPolicies(r)...)
+}
+
 // TestStress changes policy and ports under traffic on two workers: nothing is lost, and every packet is accounted for.
-func TestStress(t *testing.T) {
-	r := newRig(t, 2)
+func TestStress(t *testing.T) { stress(t, 2, 16, stressPolicies, func(*rig) {}) }
+
+// TestStressOfOwners does so with schedulers that several workers own, which come, change and go while lanes between the
+// workers fill.
+func TestStressOfOwners(t *testing.T) {
+	owners, waiting := map[int]bool{}, uint64(0)
+	r := stress(t, 3, 40, scheduledPolicies, func(r *rig) {
+		r.sw.readMu.RLock()
+		for _, e := range r.sw.egresses {
+			owners[e.owner.id] = true
+		}
+		r.sw.readMu.RUnlock()
+		for _, name := range []string{"red-vm1", "blue-vm1", "acc1"} {
+			c, _ := r.sw.PortCounters(r.index.byName[name])
+			waiting += c.Queued
+		}
+	})
+	require.Greater(t, len(owners), 1, "owners")
+	require.Positive(t, waiting)
+	r.publish(r.parse(rigPolicy))
+	require.Zero(t, r.queued(), "what waited has left with the schedulers")
+	r.balanced()
+}
+
+func stress(t *testing.T, workers, rounds int, of func(*rig) []string, look func(*rig)) *rig {
+	r := newRig(t, workers)
 	r.resolve()
 	seeds := trafficSeeds()
 	ports := []string{"up0", "red-vm1", "red-db0", "blue-vm1", "acc1", "thru"}
@@ -60,9 +97,9 @@ func TestStress(t *testing.T) {
 			}
 		})
 	}
-	policies := stressPolicies(r)
+	policies := of(r)
 	rng := rand.New(rand.NewPCG(3, 3))
-	for round := range 16 {
+	for round := range rounds {
 		c := r.parse(policies[rng.IntN(len(policies))])
 		_, there := r.devs["acc2"]
 		want := c.Vport("acc2") != nil
@@ -84,6 +121,7 @@ func TestStress(t *testing.T) {
 			r.devs["acc2"].Sent()
 			r.devs["red-vm2"].Sent()
 		}
+		look(r)
 		for range 4 {
 			r.sw.Workers()
 			r.sw.Neighbours()
@@ -106,6 +144,7 @@ func TestStress(t *testing.T) {
 	require.Positive(t, r.counters("red-vm1").Drops[ReasonTxRejected]+r.counters("up0").Drops[ReasonTxRejected])
 	frame := frames.Build(frames.Ether(redVM1, routerMAC), frames.IPv4("10.0.0.5", "10.0.1.5"), frames.UDP(1, 2), frames.Payload(10))
 	require.Len(t, r.send("red-vm1", frame)["red-db0"], 1, "and the switch goes on")
+	return r
 }
 
 // remove takes a port off the switch whose last published policy no longer mentions it.

@@ -89,6 +89,19 @@ type run struct {
 
 // Run measures, and closes the poller. When ctx ends it returns the rounds that are complete, with the context's error.
 func Run(ctx context.Context, s Spec) (*Result, error) {
+	r, err := begin(s)
+	if err != nil {
+		return nil, err
+	}
+	defer r.sw.Close()
+	if err := r.settle(ctx); err != nil {
+		return nil, err
+	}
+	return r.result, r.rounds(ctx)
+}
+
+// begin starts the switch. Its poller is closed where that fails.
+func begin(s Spec) (*run, error) {
 	if s.Patience == 0 {
 		s.Patience = patience
 	}
@@ -106,19 +119,21 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 		s.Poller.Close()
 		return nil, err
 	}
-	defer r.sw.Close()
 	if err := r.start(); err != nil {
+		r.sw.Close()
 		return nil, err
 	}
-	if err := r.settle(ctx); err != nil {
-		return nil, err
-	}
-	for range s.Rounds {
+	return r, nil
+}
+
+// rounds measures until all are done, or ctx ends.
+func (r *run) rounds(ctx context.Context) error {
+	for range r.Rounds {
 		if err := r.round(ctx); err != nil {
-			return r.result, err
+			return err
 		}
 	}
-	return r.result, nil
+	return nil
 }
 
 func (r *run) start() error {

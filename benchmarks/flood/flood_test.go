@@ -81,20 +81,25 @@ func TestAFloodNeedsAPortOfItsOwn(t *testing.T) {
 func TestEndedRunKeepsCompleteRounds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := spec(t, 2)
-	s.Rounds, s.Window = 1000, time.Millisecond
-	clock, readings := s.Clock, 0
+	s.Rounds, s.Window = 1, time.Millisecond
+	clock, left := s.Clock, -1
 	s.Clock = func() uint64 {
-		if readings++; readings == 70 { // a round has 24 at least
+		if left--; left == 0 {
 			cancel()
 		}
 		return clock()
 	}
-	r, err := Run(ctx, s)
-	require.ErrorIs(t, err, context.Canceled)
-	if r != nil { // it was settled
-		require.Less(t, len(r.KnownCycles), 1000)
-		require.Len(t, r.KnownEvicted, len(r.KnownCycles))
-	}
+	r, err := begin(s)
+	require.NoError(t, err)
+	defer r.sw.Close()
+	require.NoError(t, r.settle(ctx))
+	require.NoError(t, r.rounds(ctx))
+	require.Len(t, r.result.KnownCycles, 1)
+	r.Rounds, left = 1000, 12 // a round reads the clock 24 times at least
+	require.ErrorIs(t, r.rounds(ctx), context.Canceled)
+	require.Len(t, r.result.KnownCycles, 1, "half a round is none")
+	require.Len(t, r.result.KnownEvicted, 1)
+	require.Len(t, r.result.FloodLoss, 1)
 }
 
 // A worker that takes no packets is no reason to wait for ever.
