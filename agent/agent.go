@@ -39,8 +39,10 @@ type Options struct {
 	YAML   []byte         // its text
 	Driver Driver
 	Cores  []int // one worker each; -1: not pinned
-	Pool   Pool  // that Driver was made with, from PoolFor
-	Log    *slog.Logger
+	// CoresWhy says why these, for people.
+	CoresWhy string
+	Pool     Pool // that Driver was made with, from PoolFor
+	Log      *slog.Logger
 	// KernelAddrs lists the addresses that the kernel owns here, with their interface; nil: ask the kernel.
 	KernelAddrs func() (map[netip.Addr]string, error)
 }
@@ -161,6 +163,9 @@ func (a *Agent) addWorkers() error {
 	}
 	return nil
 }
+
+// CoresWhy says which cores the workers have, and why.
+func (a *Agent) CoresWhy() string { return a.opts.CoresWhy }
 
 func idleOf(c *policy.DataplaneConfig) dataplane.Idle {
 	if c.Idle.Mode == policy.IdleBusy {

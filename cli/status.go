@@ -26,6 +26,7 @@ type Status struct {
 	Uplinks          uint32     `json:"uplinks"`
 	Vports           uint32     `json:"vports"`
 	WindowSeconds    float64    `json:"windowSeconds"` // 0: one sample, no rates
+	Cores            string     `json:"cores"`         // of workers and control, and why
 	Workers          []Worker   `json:"workers"`
 }
 
@@ -57,7 +58,7 @@ func NewStatus(before, now *sluicev1.GetStatusResponse) *Status {
 		Ready: now.GetReady(), NotReadyReason: now.GetNotReadyReason(), Revision: now.GetRevision(),
 		ConfigFile: now.GetConfigFile(), ConfigHash: now.GetConfigHash(), AppliedAt: wallClock(now.GetAppliedUnixNs()),
 		LastApplyError: now.GetLastApplyError(), LastApplyErrorAt: wallClock(now.GetLastApplyErrorUnixNs()),
-		Uplinks: now.GetUplinks(), Vports: now.GetVports(), WindowSeconds: w.seconds, Workers: []Worker{},
+		Uplinks: now.GetUplinks(), Vports: now.GetVports(), WindowSeconds: w.seconds, Cores: now.GetCores(), Workers: []Worker{},
 	}
 	was := map[uint32]*sluicev1.Worker{}
 	for _, wk := range before.GetWorkers() {
@@ -116,6 +117,7 @@ func (st *Status) Draw(s *Screen) {
 		[2]string{"config", config},
 		[2]string{"applied", clock(st.AppliedAt)},
 		[2]string{"last error", s.Paint(Bad, st.lastError())},
+		[2]string{"cores", st.Cores},
 		[2]string{"ports", fmt.Sprintf("%s, %s", plural(int(st.Uplinks), "uplink"), plural(int(st.Vports), "vport"))},
 	)
 	if len(st.Workers) == 0 {

@@ -84,6 +84,7 @@ func (h *Host) Examine(ctx context.Context, config *policy.Config) ([]Finding, e
 	x.daemon(ctx)
 	x.user()
 	x.cpu()
+	x.placement(cards)
 	x.numa(cards)
 	x.hugepages()
 	x.libraries()

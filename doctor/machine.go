@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluicenet/sluice/cores"
 	"github.com/sluicenet/sluice/nic"
 )
 
@@ -74,6 +75,28 @@ func (x *examination) cpu() {
 	}
 	if governor := x.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); governor == "powersave" {
 		x.warn("cpu", "echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor", "the frequency governor is powersave")
+	}
+}
+
+// placement says which cores sluiced would choose.
+func (x *examination) placement(cards []nic.Card) {
+	m := cores.Read(x.Root, nil)
+	c := &x.config.Dataplane
+	w := cores.Wish{Workers: c.Workers, Cores: c.Cores, Node: cores.Unknown}
+	for _, u := range x.config.Uplinks {
+		if i := slices.IndexFunc(cards, func(c nic.Card) bool { return c.PCI == u.Device.PCI }); i >= 0 && w.Node == cores.Unknown {
+			w.Node = cores.PCINode(x.Root, cards[i].PCI)
+		}
+	}
+	p, err := m.Choose(w)
+	if err != nil {
+		x.fail("cores", "change dataplane.cores or dataplane.workers", "%v", err)
+		return
+	}
+	x.ok("cores", "%s", p.Why)
+	for _, note := range p.Notes {
+		what, remedy, _ := strings.Cut(note, "; ")
+		x.warn("cores", firstOf(remedy, "give the machine more cores, or sluiced fewer"), "%s", what)
 	}
 }
 

@@ -82,6 +82,7 @@ func (s *Service) GetStatus(context.Context, *sluicev1.GetStatusRequest) (*sluic
 		res.LastApplyError, res.LastApplyErrorUnixNs = last.Err.Error(), uint64(last.At.UnixNano())
 	}
 	res.Vports, res.Uplinks = uint32(len(r.Config.Vports)), uint32(len(r.Config.Uplinks))
+	res.Cores = s.agent.CoresWhy()
 	res.Workers = s.workers(r, res.GetSampledNs())
 	return res, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/sluicenet/sluice/agent"
+	"github.com/sluicenet/sluice/cores"
 	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/dpdk"
 	"github.com/sluicenet/sluice/policy"
@@ -23,11 +24,11 @@ type driver struct {
 const ealMemoryMB = 64
 
 // openDriver starts DPDK with memory for the pool, on the control cores: its own threads must not share a worker's.
-func openDriver(c *policy.Config, pool agent.Pool, cores agent.Cores, log *slog.Logger) (agent.Driver, error) {
+func openDriver(c *policy.Config, pool agent.Pool, plan cores.Plan, log *slog.Logger) (agent.Driver, error) {
 	o := dpdk.Options{
 		Hugepages:  dpdk.Hugepages(c.Dataplane.Hugepages),
 		MemoryMB:   ealMemoryMB + dpdk.MempoolBytes(pool.Packets, pool.FrameSize)>>20,
-		MainCore:   cores.Control[0],
+		MainCore:   plan.Control[0],
 		FilePrefix: fmt.Sprintf("sluice-%d", os.Getpid()),
 		Log:        func(line string) { log.Debug("dpdk", "line", line) },
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/sluicenet/sluice/agent/control"
 	"github.com/sluicenet/sluice/agent/metrics"
 	"github.com/sluicenet/sluice/api"
+	"github.com/sluicenet/sluice/cores"
 	"github.com/sluicenet/sluice/policy"
 )
 
@@ -35,7 +36,7 @@ type daemonProcess struct {
 	signals  <-chan os.Signal
 
 	log     *slog.Logger
-	cores   agent.Cores
+	cores   cores.Plan
 	driver  agent.Driver
 	agent   *agent.Agent
 	servers sync.WaitGroup
@@ -90,13 +91,17 @@ func (d *daemonProcess) listenMetrics() (net.Listener, error) {
 // placeThreads chooses the workers' cores, leaves them to the workers alone, and sets the collector so that it runs
 // seldom: each collection takes a core from a worker for milliseconds.
 func (d *daemonProcess) placeThreads() error {
-	allowed, err := allowedCores()
+	m, err := machineCores()
 	if err != nil {
 		return err
 	}
 	c := &d.settings.config.Dataplane
-	if d.cores, err = agent.PlanCores(allowed, c.Workers, c.Cores); err != nil {
+	if d.cores, err = m.Choose(cores.Wish{Workers: c.Workers, Cores: c.Cores, Node: nicNode(d.settings.config)}); err != nil {
 		return fmt.Errorf("%w: %w", errConfig, err)
+	}
+	d.log.Info("cores", "choice", d.cores.Why)
+	for _, note := range d.cores.Notes {
+		d.log.Warn(note)
 	}
 	if err := confineThreads(d.cores.Control); err != nil {
 		return err
@@ -138,7 +143,7 @@ func (d *daemonProcess) runDriver(ctx context.Context, socket, endpoint net.List
 	defer func() { err = errors.Join(err, d.driver.Close()) }()
 	d.agent, err = agent.New(agent.Options{
 		Config: d.settings.config, File: d.settings.file, YAML: d.settings.yaml, Driver: d.driver, Cores: d.cores.Workers,
-		Pool: pool, Log: d.log,
+		CoresWhy: d.cores.Why, Pool: pool, Log: d.log,
 	})
 	if err != nil {
 		return err

@@ -188,6 +188,7 @@ type GetStatusResponse struct {
 	Uplinks              uint32                 `protobuf:"varint,14,opt,name=uplinks,proto3" json:"uplinks,omitempty"`
 	Workers              []*Worker              `protobuf:"bytes,15,rep,name=workers,proto3" json:"workers,omitempty"`
 	Version              string                 `protobuf:"bytes,16,opt,name=version,proto3" json:"version,omitempty"`
+	Cores                string                 `protobuf:"bytes,17,opt,name=cores,proto3" json:"cores,omitempty"` // those of workers and control, and why
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -330,6 +331,13 @@ func (x *GetStatusResponse) GetWorkers() []*Worker {
 func (x *GetStatusResponse) GetVersion() string {
 	if x != nil {
 		return x.Version
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetCores() string {
+	if x != nil {
+		return x.Cores
 	}
 	return ""
 }
@@ -4212,7 +4220,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\n" +
 	"go_version\x18\x03 \x01(\tR\tgoVersion\x12!\n" +
 	"\fdpdk_version\x18\x04 \x01(\tR\vdpdkVersion\"\x12\n" +
-	"\x10GetStatusRequest\"\x96\x04\n" +
+	"\x10GetStatusRequest\"\xac\x04\n" +
 	"\x11GetStatusResponse\x12\x1d\n" +
 	"\n" +
 	"sampled_ns\x18\x01 \x01(\x04R\tsampledNs\x12\x12\n" +
@@ -4233,7 +4241,8 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\x06vports\x18\r \x01(\rR\x06vports\x12\x18\n" +
 	"\auplinks\x18\x0e \x01(\rR\auplinks\x12+\n" +
 	"\aworkers\x18\x0f \x03(\v2\x11.sluice.v1.WorkerR\aworkers\x12\x18\n" +
-	"\aversion\x18\x10 \x01(\tR\aversion\"\xfc\x02\n" +
+	"\aversion\x18\x10 \x01(\tR\aversion\x12\x14\n" +
+	"\x05cores\x18\x11 \x01(\tR\x05cores\"\xfc\x02\n" +
 	"\x06Worker\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04core\x18\x02 \x01(\x05R\x04core\x12\x14\n" +
