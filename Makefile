@@ -124,6 +124,10 @@ bench: build ## Measure the switch by itself: one worker, and the Go benchmarks 
 	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 0.05s -count 6 -benchmem $(PURE) | sed -E '/^(PASS|ok |\?)/d' | tee -a $(BENCH_OUT)
 	@echo "wrote $(BENCH_OUT): keep a copy, and make bench-compare OLD=copy shows what a change does"
 
+.PHONY: vmq-sim
+vmq-sim: build ## Simulate how workers are balanced, and write docs/VMQ-SIMULATION.md with its pictures (some minutes)
+	bin/sluice-pktgen vmq-sim --json benchmarks/results/vmq-sim.json -w docs/VMQ-SIMULATION.md
+
 .PHONY: bench-peers
 bench-peers: build ## Measure the switch beside testpmd and Open vSwitch, and write docs/PERFORMANCE.md with its charts (root, half an hour)
 	$(ROOT) bin/sluice-pktgen compare --out benchmarks/results
