@@ -137,7 +137,7 @@ func (b *Balancer) Moves(q vmq.QueueKey) uint64 {
 }
 
 // forget drops what is known of queues that are no more.
-func (b *Balancer) forget(there map[vmq.QueueKey]reading) {
+func (b *Balancer) forget(there map[vmq.QueueKey]*queueTrail) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key := range b.history.moves {

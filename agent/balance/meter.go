@@ -17,7 +17,13 @@ const silentFrom = time.Second
 type meter struct {
 	at      time.Time
 	workers map[int]*trail
-	queues  map[vmq.QueueKey]reading
+	queues  map[vmq.QueueKey]*queueTrail
+}
+
+// queueTrail is a queue's last reading, and its load until then, in cycles a second.
+type queueTrail struct {
+	reading
+	load vmq.QueueLoad
 }
 
 // reading is what was counted by a moment.
@@ -45,12 +51,14 @@ type Load struct {
 	PacketsPerSec      float64
 }
 
-func newMeter() meter { return meter{workers: map[int]*trail{}, queues: map[vmq.QueueKey]reading{}} }
+func newMeter() meter {
+	return meter{workers: map[int]*trail{}, queues: map[vmq.QueueKey]*queueTrail{}}
+}
 
 // sample compares what the workers tell with what they told before.
 func (m *meter) sample(now time.Time, at time.Duration, plan *Plan, workers []dataplane.WorkerStatus, nodeOf func(core int) int) vmq.Sample {
 	s := vmq.Sample{At: at}
-	queues := make(map[vmq.QueueKey]reading, len(m.queues))
+	queues := make(map[vmq.QueueKey]*queueTrail, len(m.queues))
 	for i := range workers {
 		w := &workers[i]
 		t := m.worker(now, w, nodeOf)
@@ -68,10 +76,11 @@ func (m *meter) sample(now time.Time, at time.Duration, plan *Plan, workers []da
 			}
 			key := vmq.QueueKey{Port: q.Port, Queue: q.Queue}
 			r := reading{at: now.Add(-q.Age), busy: cost(q), packets: q.Packets, bursts: q.Bursts, full: q.FullBursts}
-			ql := m.queue(key, r)
+			told := m.queue(key, &r)
+			ql := told.load
 			ql.Name, ql.Worker, ql.Node, ql.Pinned = fmt.Sprintf("%s/%d", port.Name, q.Queue), w.ID, port.Node, port.Mode != vmq.Dynamic
 			s.Queues = append(s.Queues, ql)
-			queues[key] = r
+			queues[key] = told
 		}
 		t.divide(s.Queues[first:])
 	}
@@ -134,22 +143,28 @@ func (r *reading) until(later *reading) (busy, packetsPerSec float64, ok bool) {
 	return float64(later.busy-r.busy) / cycles, float64(later.packets-r.packets) / seconds, true
 }
 
-// queue is a queue's load since its last reading, still in cycles a second.
-func (m *meter) queue(key vmq.QueueKey, r reading) vmq.QueueLoad {
-	load := vmq.QueueLoad{QueueKey: key}
-	last, known := m.queues[key]
-	seconds := r.at.Sub(last.at).Seconds()
-	if !known || seconds <= 0 || r.packets < last.packets || r.busy < last.busy {
-		return load
+// queue takes a reading of a queue. One that has told nothing new, as of very many queues only some do at a time, keeps its
+// load.
+func (m *meter) queue(key vmq.QueueKey, r *reading) *queueTrail {
+	t := m.queues[key]
+	if t == nil || r.packets < t.packets || r.busy < t.busy {
+		return &queueTrail{reading: *r, load: vmq.QueueLoad{QueueKey: key}}
 	}
-	load.PacketsPerSec = float64(r.packets-last.packets) / seconds
-	load.Busy = float64(r.busy-last.busy) / seconds
-	if bursts := r.bursts - last.bursts; bursts > 0 {
-		load.Burst = float64(r.packets-last.packets) / float64(bursts)
-		load.Full = float64(r.full-last.full) / float64(bursts)
+	seconds := r.at.Sub(t.at).Seconds()
+	if seconds < newsFrom {
+		return t
 	}
-	return load
+	t.load = vmq.QueueLoad{QueueKey: key, PacketsPerSec: float64(r.packets-t.packets) / seconds, Busy: float64(r.busy-t.busy) / seconds}
+	if bursts := r.bursts - t.bursts; bursts > 0 {
+		t.load.Burst = float64(r.packets-t.packets) / float64(bursts)
+		t.load.Full = float64(r.full-t.full) / float64(bursts)
+	}
+	t.reading = *r
+	return t
 }
+
+// newsFrom is the least time between two readings, seconds: workers tell every 10 ms, and clocks are read one by one.
+const newsFrom = 0.001
 
 // divide makes shares of the worker's time of the queues' cycles: what the worker was busy with is theirs in these
 // proportions, so that the cost of polling and sending is, too.
