@@ -149,6 +149,12 @@ bench-qos: build ## Measure quality of service: shares over time, the scheduler 
 	$(REPORT); \
 	[ -z "$$failed" ] || { echo "make: not finished, and marked so on the page if anything was measured:$$failed" >&2; exit 1; }
 
+.PHONY: bench-vmq
+bench-vmq: build ## Measure the modes of dynamic VMQ under loads that change; writes docs/PERFORMANCE.md (root, three minutes)
+	@failed=; $(ROOT) bin/sluice-pktgen vmq --out benchmarks/results || failed=vmq; \
+	$(REPORT); \
+	[ -z "$$failed" ] || { echo "make: not finished, and marked so on the page if anything was measured: $$failed" >&2; exit 1; }
+
 .PHONY: soak
 soak: build ## Run the switch at full load for ten minutes while its configuration changes, and write docs/PERFORMANCE.md (root)
 	$(ROOT) bin/sluice-pktgen soak --out benchmarks/results

@@ -84,6 +84,9 @@ machine itself does to anybody`, []Aim{
 		{"encapsulation, 256 flows", times(1.8), twice(encap256)},
 		{"encapsulation, 10,000 flows", times(1.8), twice(encap10k)},
 	}},
+	{"Dynamic VMQ: packet rate after ÷ before", `a worker that cannot keep up while another idles loses packets that the machine could have forwarded`, []Aim{
+		{"skewed load, 4 queues, 2 workers", times(1.7), balanced("vmq-skew")},
+	}},
 	{"TCP between two VMs: sluice ÷ Open vSwitch, the faster of its two", `what a user sees first is a transfer between two VMs`, []Aim{
 		{"throughput", noLess(1), throughput},
 	}},

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicenet/sluice/benchmarks/shares"
 	"github.com/sluicenet/sluice/benchmarks/soak"
 	"github.com/sluicenet/sluice/benchmarks/tcp"
+	"github.com/sluicenet/sluice/benchmarks/vmq"
 )
 
 // Evidence is all that the page is written from: the comparison, and what other measurements have left beside it. What was
@@ -23,6 +24,7 @@ type Evidence struct {
 	Compare *compare.Result
 	Flood   *flood.Result
 	Latency *generator.Document
+	Queues  *vmq.Result
 	Rates   *generator.Document
 	Scale   *scale.Result
 	Sched   *schedpeer.Result
@@ -47,11 +49,12 @@ func Read(file string) (*Evidence, error) {
 	e.Scale, scaleErr = optional(file, scale.FileName, scale.ReadJSON, func(r *scale.Result) bool { return len(r.Scenarios) > 0 || r.Partial })
 	e.Soak, soakErr = optional(file, soak.FileName, soak.ReadJSON, func(r *soak.Result) bool { return r.Took > 0 || r.Partial })
 	e.TCP, tcpErr = optional(file, tcp.FileName, tcp.ReadJSON, func(r *tcp.Result) bool { return len(r.Samples) > 0 || r.Partial })
-	var schedErr, costErr, sharesErr error
+	var queuesErr, schedErr, costErr, sharesErr error
+	e.Queues, queuesErr = optional(file, vmq.FileName, vmq.ReadJSON, func(r *vmq.Result) bool { return len(r.Scenarios) > 0 || r.Partial })
 	e.Sched, schedErr = optional(file, schedpeer.FileName, schedpeer.ReadJSON, func(r *schedpeer.Result) bool { return len(r.Drained.DPDK) > 0 || r.Partial != "" })
 	e.Cost, costErr = optional(file, costFile, shaped.ReadJSON, func(r *shaped.Result) bool { return r.Rounds > 0 || r.Partial != "" })
 	e.Shares, sharesErr = readShares(file)
-	return e, errors.Join(floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr, schedErr, costErr, sharesErr)
+	return e, errors.Join(floodErr, latencyErr, ratesErr, scaleErr, soakErr, tcpErr, queuesErr, schedErr, costErr, sharesErr)
 }
 
 // optional reads a result beside another one, nil if there is none. holds reports whether something was measured, or

@@ -46,6 +46,7 @@ greatest in brackets. A ratio is taken inside each round first.
 	floodSection(&w, e)
 	scaleSection(&w, e)
 	tcpSection(&w, e)
+	queuesSection(&w, e)
 	qosSection(&w, e)
 	soakSection(&w, e)
 	documentSection(&w, e, "Latency on real ports", e.Latency)

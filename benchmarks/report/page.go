@@ -43,6 +43,15 @@ func Page(e *Evidence, source, name string) (map[string][]byte, error) {
 			files["img/"+name] = picture
 		}
 	}
+	if e.Queues != nil {
+		pictures, err := queuesPictures(e.Queues)
+		if err != nil {
+			return nil, err
+		}
+		for name, picture := range pictures {
+			files["img/"+name] = picture
+		}
+	}
 	files[name] = Markdown(e, source, chartName+".png")
 	return files, nil
 }
