@@ -85,6 +85,16 @@ func TestRestartBetweenSamples(t *testing.T) {
 	assert.Nil(t, ports.Vports[1].Rates)
 }
 
+// Why a worker stalls or failed stands below the table.
+func TestStatusTellsOfWorkers(t *testing.T) {
+	out := draw(t, NewStatus(nil, &sluicev1.GetStatusResponse{Host: "host-a", Ready: true, Workers: []*sluicev1.Worker{
+		{Id: 0, State: "running", Faults: 2, LastFault: "index out of range; it was at its timers"},
+		{Id: 1, State: "stalled", Doing: "a burst of queue 0 of port red-vm1, for 2s; thread 7 in state D"},
+	}}), false)
+	assert.Contains(t, out, "worker 0 failed 2 times, the last time by: index out of range; it was at its timers\n")
+	assert.Contains(t, out, "worker 1 stalls: it comes to no end with a burst of queue 0 of port red-vm1, for 2s; thread 7 in state D\n")
+}
+
 func TestStatusThatIsNotWell(t *testing.T) {
 	out := draw(t, NewStatus(nil, &sluicev1.GetStatusResponse{Host: "host-a", NotReadyReason: "uplink up0 has no link", Pid: 7,
 		LastApplyError: "uplink up1: no such interface", LastApplyErrorUnixNs: 1}), false)

@@ -35,6 +35,9 @@ type Worker struct {
 	ID            uint32        `json:"id"`
 	Core          int32         `json:"core"` // -1: not pinned
 	State         string        `json:"state"`
+	Doing         string        `json:"doing,omitempty"`  // of one that stalls
+	Faults        uint64        `json:"faults,omitempty"` // times it failed
+	LastFault     string        `json:"lastFault,omitempty"`
 	BusyShare     *float64      `json:"busyShare,omitempty"` // 0 to 1
 	PacketsPerSec *float64      `json:"packetsPerSec,omitempty"`
 	Packets       uint64        `json:"packets"`
@@ -72,7 +75,7 @@ func NewStatus(before, now *sluicev1.GetStatusResponse) *Status {
 
 func newWorker(before, now *sluicev1.Worker) Worker {
 	v := Worker{ID: now.GetId(), Core: now.GetCore(), State: now.GetState(), Packets: now.GetPackets(),
-		Iterations: now.GetIterations(), Flows: now.GetFlows(), Queues: []WorkerQueue{}}
+		Doing: now.GetDoing(), Faults: now.GetFaults(), LastFault: now.GetLastFault(), Iterations: now.GetIterations(), Flows: now.GetFlows(), Queues: []WorkerQueue{}}
 	if before != nil {
 		w := newWindow(before.GetSampledNs(), now.GetSampledNs())
 		v.PacketsPerSec = w.rate(before.GetPackets(), now.GetPackets())
@@ -138,6 +141,14 @@ func (st *Status) Draw(s *Screen) {
 			count(w.Flows), count(w.Packets), count(w.Iterations), strings.Join(queues, " ")})
 	}
 	s.Table([]string{">WORKER", ">CORE", "STATE", ">BUSY", ">PKT/S", ">FLOWS", ">PACKETS", ">ITERATIONS", "QUEUES"}, rows)
+	for _, w := range st.Workers {
+		if w.Doing != "" {
+			s.Line("%s: it comes to no end with %s", s.Paint(Bad, fmt.Sprintf("worker %d stalls", w.ID)), w.Doing)
+		}
+		if w.Faults > 0 {
+			s.Line("%s, the last time by: %s", s.Paint(Bad, fmt.Sprintf("worker %d failed %s", w.ID, plural(int(w.Faults), "time"))), w.LastFault)
+		}
+	}
 }
 
 func (st *Status) lastError() string {

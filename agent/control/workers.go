@@ -16,10 +16,14 @@ func (s *Service) workers(r *agent.Running, now uint64) (all []*sluicev1.Worker)
 		m := &sluicev1.Worker{
 			Id: uint32(w.ID), Core: int32(w.Core), State: "running", Iterations: w.Iterations, Packets: w.Packets,
 			BusyCycles: w.BusyCycles, IdleCycles: w.IdleCycles, Flows: w.Flows, SampledNs: ago(now, w.Age),
+			Faults: w.Faults, LastFault: w.Fault,
 			BusyIterations: w.BusyIterations, Stages: stages(&w.Sample, func(dataplane.Stage) bool { return true }),
 		}
 		if w.State != dataplane.WorkerRuns || slices.Contains(stalled, w.ID) {
 			m.State = max(w.State, dataplane.WorkerStalled).String()
+		}
+		if w.State == dataplane.WorkerStalled {
+			m.Doing = w.Doing
 		}
 		for i := range w.Queues {
 			if name := r.PortName(w.Queues[i].Port); name != "" { // else the port has just come or is just going

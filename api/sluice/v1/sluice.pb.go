@@ -347,7 +347,7 @@ type Worker struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Core           int32                  `protobuf:"varint,2,opt,name=core,proto3" json:"core,omitempty"`  // -1: not pinned
-	State          string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // "running", "stalled"
+	State          string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // "running", "stalled", "failed"
 	Iterations     uint64                 `protobuf:"varint,4,opt,name=iterations,proto3" json:"iterations,omitempty"`
 	Packets        uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
 	BusyCycles     uint64                 `protobuf:"varint,6,opt,name=busy_cycles,json=busyCycles,proto3" json:"busy_cycles,omitempty"` // busy share = busy / (busy + idle), over a window
@@ -357,6 +357,9 @@ type Worker struct {
 	SampledNs      uint64                 `protobuf:"varint,10,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`                // when it told this, on the clock of the answer's sampled_ns
 	BusyIterations uint64                 `protobuf:"varint,11,opt,name=busy_iterations,json=busyIterations,proto3" json:"busy_iterations,omitempty"` // that received something
 	Stages         *StageSample           `protobuf:"bytes,12,opt,name=stages,proto3" json:"stages,omitempty"`
+	Doing          string                 `protobuf:"bytes,13,opt,name=doing,proto3" json:"doing,omitempty"`                          // of one that stalls: what it is at
+	Faults         uint64                 `protobuf:"varint,14,opt,name=faults,proto3" json:"faults,omitempty"`                       // times that it failed, and others took its queues over
+	LastFault      string                 `protobuf:"bytes,15,opt,name=last_fault,json=lastFault,proto3" json:"last_fault,omitempty"` // why, and what it was at
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -473,6 +476,27 @@ func (x *Worker) GetStages() *StageSample {
 		return x.Stages
 	}
 	return nil
+}
+
+func (x *Worker) GetDoing() string {
+	if x != nil {
+		return x.Doing
+	}
+	return ""
+}
+
+func (x *Worker) GetFaults() uint64 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+func (x *Worker) GetLastFault() string {
+	if x != nil {
+		return x.LastFault
+	}
+	return ""
 }
 
 // WorkerQueue is a receive queue with its flow tables.
@@ -4242,7 +4266,7 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"\auplinks\x18\x0e \x01(\rR\auplinks\x12+\n" +
 	"\aworkers\x18\x0f \x03(\v2\x11.sluice.v1.WorkerR\aworkers\x12\x18\n" +
 	"\aversion\x18\x10 \x01(\tR\aversion\x12\x14\n" +
-	"\x05cores\x18\x11 \x01(\tR\x05cores\"\xfc\x02\n" +
+	"\x05cores\x18\x11 \x01(\tR\x05cores\"\xc9\x03\n" +
 	"\x06Worker\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04core\x18\x02 \x01(\x05R\x04core\x12\x14\n" +
@@ -4261,7 +4285,11 @@ const file_sluice_v1_sluice_proto_rawDesc = "" +
 	"sampled_ns\x18\n" +
 	" \x01(\x04R\tsampledNs\x12'\n" +
 	"\x0fbusy_iterations\x18\v \x01(\x04R\x0ebusyIterations\x12.\n" +
-	"\x06stages\x18\f \x01(\v2\x16.sluice.v1.StageSampleR\x06stages\"\xe9\x02\n" +
+	"\x06stages\x18\f \x01(\v2\x16.sluice.v1.StageSampleR\x06stages\x12\x14\n" +
+	"\x05doing\x18\r \x01(\tR\x05doing\x12\x16\n" +
+	"\x06faults\x18\x0e \x01(\x04R\x06faults\x12\x1d\n" +
+	"\n" +
+	"last_fault\x18\x0f \x01(\tR\tlastFault\"\xe9\x02\n" +
 	"\vWorkerQueue\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\x12\x14\n" +
 	"\x05queue\x18\x02 \x01(\rR\x05queue\x12\x14\n" +
