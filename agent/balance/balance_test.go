@@ -220,6 +220,17 @@ func TestSilentWorkerGetsNoQueues(t *testing.T) {
 	}
 }
 
+func TestStatesOfWorkers(t *testing.T) {
+	m := newMeter()
+	s := m.sample(time.Now(), 0, &Plan{}, []dataplane.WorkerStatus{
+		{ID: 0}, {ID: 1, Age: 2 * silentFrom}, {ID: 2, State: dataplane.WorkerFailed},
+	}, func(int) int { return 0 })
+	require.Len(t, s.Workers, 3)
+	for i, want := range []vmq.State{vmq.Running, vmq.Stalled, vmq.Gone} {
+		assert.Equal(t, want, s.Workers[i].State)
+	}
+}
+
 func TestPortsThatThePlanDoesNotKnowAreLeftAlone(t *testing.T) {
 	s := newStand(newFakeSwitch(2, skewed()), vmq.Dynamic, nil)
 	s.plan = &Plan{Limits: vmq.DefaultLimits(), Ports: map[uint32]Port{}}

@@ -63,7 +63,10 @@ func (m *meter) sample(now time.Time, at time.Duration, plan *Plan, workers []da
 		w := &workers[i]
 		t := m.worker(now, w, nodeOf)
 		load := vmq.WorkerLoad{ID: w.ID, Node: t.load.Node, Busy: t.load.Busy}
-		if w.Age > silentFrom {
+		switch {
+		case w.State == dataplane.WorkerFailed: // others take its queues over already; what is left is to go too
+			load.State = vmq.Gone
+		case w.Age > silentFrom:
 			load.State = vmq.Stalled
 		}
 		s.Workers = append(s.Workers, load)
