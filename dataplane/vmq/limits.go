@@ -16,7 +16,7 @@ type Limits struct {
 	MinGain      float64       // a move, or several in a row, must relieve the busiest of their workers by this much
 	MaxMoves     int           // most moves, and most changes of owners, in one interval; those away from workers that are gone do not count
 	Interval     time.Duration // between two rounds of decisions; samples may come more often
-	Residence    time.Duration // a queue that moved, or a vport that got or lost one, stays so for this long
+	Residence    time.Duration // a queue that moved, or a vport that got one, stays so for this long; above Upper, and where quiet, it may go earlier
 	Smoothing    time.Duration // loads are averaged over about this time; two samples in a row that differ much count at once
 	Calm         time.Duration // for how long fewer workers must have been enough, or one worker without hand-over
 	RemoteCost   float64       // what a packet costs more where worker and device are of different NUMA nodes, 0.2: a fifth
