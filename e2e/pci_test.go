@@ -215,8 +215,31 @@ func (p *pair) requireIdle() {
 	before := p.cpuTicks(p.a.PID())
 	time.Sleep(seconds * time.Second)
 	share := float64(p.cpuTicks(p.a.PID())-before) / (100 * seconds)
+	asleep := p.nicInterrupts()
 	answer := p.requirePing(p.vms["red-1"], "10.0.0.7", netlab.PingOptions{Interval: time.Second})
-	p.t.Logf("idle: %.0f%% of a core; then ping takes %.1f ms", 100*share, answer.AverageMillis)
+	woken := p.nicInterrupts() - asleep
+	p.t.Logf("idle: %.0f%% of a core; then ping takes %.1f ms, and the NICs interrupt %d times for %d pings", 100*share, answer.AverageMillis, woken, answer.Sent)
+	assert.Positive(p.t, woken, "receive interrupts end a sleep")
+}
+
+// nicInterrupts counts all of NICs that vfio-pci has.
+func (p *pair) nicInterrupts() (sum int) {
+	p.t.Helper()
+	table, err := os.ReadFile("/proc/interrupts")
+	require.NoError(p.t, err)
+	for line := range strings.Lines(string(table)) {
+		if !strings.Contains(line, "vfio-msix") {
+			continue
+		}
+		for _, field := range strings.Fields(line)[1:] { // one of each core
+			n, err := strconv.Atoi(field)
+			if err != nil {
+				break
+			}
+			sum += n
+		}
+	}
+	return sum
 }
 
 // cpuTicks is the processor time that a process has used, in hundredths of a second.
