@@ -88,7 +88,7 @@ func (w *worker) live() {
 
 // fail sees a worker through from a fault to where it may go on.
 func (w *worker) fail(why *fault) {
-	pause := restartPause
+	pause := w.sw.absence
 	if last := w.health.last.Load(); w.sw.alone(w) && (last == nil || why.at.Sub(last.at) > restartAlone) {
 		pause = 0
 	}
@@ -153,6 +153,7 @@ func (w *worker) salvage(why *fault) {
 	case doingPoll, doingQoS: // whose packets are whose cannot be told: they are lost to the pool
 		w.out.n, w.out.spans, w.out.mixed, w.io.NumTx, w.io.NumTxRuns = 0, 0, false, 0, 0
 	}
+	w.listQueues() // a command may have broken off in between
 	w.ctr.publish()
 }
 

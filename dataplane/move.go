@@ -160,6 +160,7 @@ func (m *move) release() {
 	if !m.state.CompareAndSwap(moveAsked, moveOnWay) {
 		return
 	}
+	defer func() { m.broken(recover()) }()
 	w := m.from
 	w.takeOff(m.q)
 	m.held = w.takeHeld(m.q.port, m.q.queue)
@@ -196,6 +197,7 @@ func (m *move) take() {
 	if !m.state.CompareAndSwap(moveOnWay, moveTaken) {
 		return
 	}
+	defer func() { m.broken(recover()) }()
 	if err := m.settle(w); err != nil {
 		m.giveBack(fmt.Errorf("worker %d cannot poll it: %w; worker %d polls it on", w.id, err, m.from.id))
 		return
@@ -236,6 +238,7 @@ func (m *move) giveBack(why error) {
 // restore runs on the old worker's thread. A device that cannot be polled here any more either is kept on the list, so that
 // it goes with its port.
 func (m *move) restore(why error) {
+	defer func() { m.broken(recover()) }()
 	w := m.from
 	if w.stop {
 		m.q.free()
@@ -247,4 +250,16 @@ func (m *move) restore(why error) {
 		why = fmt.Errorf("%w; nor can worker %d any more: %w (remove the port and add it again)", why, w.id, err)
 	}
 	m.done <- why
+}
+
+// broken ends a move in which a worker fails by v; nil: it has not.
+func (m *move) broken(v any) {
+	if v == nil {
+		return
+	}
+	select {
+	case m.done <- ErrFailed:
+	default: // it was over
+	}
+	panic(v)
 }

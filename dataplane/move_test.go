@@ -352,6 +352,7 @@ func TestOrderWhileQueuesMove(t *testing.T) {
 			r := newRig(t, 3) // one of them owns the scheduler
 			r.sw.patience = patience
 			r.resolve()
+			r.sw.Quiesce() // what resolve sent is counted
 			before := r.counters("red-vm1").Sent
 			one, two := r.sequence("red-vm1", redVM1, "10.0.0.5"), r.sequence("red-vm2", redVM2, "10.0.0.6")
 			if rate > 0 {

@@ -118,6 +118,7 @@ type Switch struct {
 
 	drainTime time.Duration                       // tests have more
 	patience  time.Duration                       // with workers that do not take part in a move; tests have less
+	absence   time.Duration                       // of a worker that failed; likewise
 	newLane   func(reader *worker) (*lane, error) // tests let it fail
 
 	steward atomic.Int32 // the worker that keeps the fabric's ARP cache
@@ -137,7 +138,7 @@ func New(cfg Config) (*Switch, error) {
 	}
 	perCycle, _ := bits.Div64(uint64(time.Second)>>32, uint64(time.Second)<<32, cfg.TSCHz)
 	s := &Switch{cfg: cfg, nsPerCycle: perCycle, fdb: newFDB(), storms: make(storms, cfg.MaxPorts), started: time.Now(),
-		ports: map[uint32]PortSpec{}, drainTime: drainTime, patience: movePatience, newLane: newLane, quit: make(chan struct{}),
+		ports: map[uint32]PortSpec{}, drainTime: drainTime, patience: movePatience, absence: restartPause, newLane: newLane, quit: make(chan struct{}),
 		gone: make(chan struct{})}
 	s.snap.Store(policy.NewSnapshot(policy.Snapshot{}, nil))
 	go s.control()
