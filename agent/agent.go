@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sluicenet/sluice/agent/balance"
+	"github.com/sluicenet/sluice/cores"
 	"github.com/sluicenet/sluice/dataplane"
 	"github.com/sluicenet/sluice/policy"
 )
@@ -61,6 +62,7 @@ type Agent struct {
 	pulse   pulse
 
 	balancer *balance.Balancer
+	nodes    map[int]int // NUMA node of each core
 
 	// devices is held for reading by whoever calls a device for its state, and for writing while devices are closed.
 	devices sync.RWMutex
@@ -126,6 +128,7 @@ func New(opts Options) (*Agent, error) {
 		return nil, err
 	}
 	a.sw, a.indices = sw, newIndices(maxPorts)
+	a.nodes = cores.Read("/", nil).Node
 	a.balancer = balance.New(balance.Options{
 		Switch: sw, Plan: a.balancePlan, NodeOf: a.NodeOf, Log: a.log,
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluicenet/sluice/agent/balance"
+	"github.com/sluicenet/sluice/cores"
 	"github.com/sluicenet/sluice/dataplane/vmq"
 	"github.com/sluicenet/sluice/policy"
 )
@@ -30,15 +31,25 @@ var modes = map[string]vmq.Mode{policy.VMQDynamic: vmq.Dynamic, policy.VMQStatic
 func (a *Agent) planQueues(r *Running) *balance.Plan {
 	plan := &balance.Plan{Limits: limitsOf(&r.Config.Dataplane.VMQ, a.opts.Driver.TSCHz()), Ports: map[uint32]balance.Port{}}
 	for _, p := range r.order {
-		port := balance.Port{Name: p.spec.name(), Uplink: p.spec.uplink != nil, Node: unknownNode}
 		q := r.queueConfig(p)
-		port.Mode, port.Workers = modes[q.Mode], q.Workers
-		if port.Uplink && p.spec.uplink.PCI != "" {
-			port.Node = nodeOfPCI(sysfs, p.spec.uplink.PCI)
+		port := balance.Port{Name: p.spec.name(), Uplink: p.spec.uplink != nil, Node: cores.Unknown, Mode: modes[q.Mode], Workers: q.Workers}
+		if port.Uplink {
+			port.Node = nodeOf(&r.Config.Uplink(port.Name).Device)
 		}
 		plan.Ports[p.index] = port
 	}
 	return plan
+}
+
+// nodeOf is the NUMA node of an uplink's device; cores.Unknown of one that belongs to none.
+func nodeOf(d *policy.UplinkDevice) int {
+	switch {
+	case d.PCI != "":
+		return cores.PCINode("/", d.PCI)
+	case d.Interface != "":
+		return cores.InterfaceNode("/", d.Interface)
+	}
+	return cores.Unknown
 }
 
 // queueConfig is what the configuration says about a port's receive queues.
@@ -62,11 +73,16 @@ func (r *Running) QueueNode(index uint32) int {
 	if p, ok := r.queues.Ports[index]; ok {
 		return p.Node
 	}
-	return unknownNode
+	return cores.Unknown
 }
 
 // NodeOf is the NUMA node of a core; -1: unknown.
-func (a *Agent) NodeOf(core int) int { return nodeOfCore(sysfs, core) }
+func (a *Agent) NodeOf(core int) int {
+	if node, ok := a.nodes[core]; ok {
+		return node
+	}
+	return cores.Unknown
+}
 
 func limitsOf(c *policy.VMQLimits, tscHz uint64) vmq.Limits {
 	const percent = 100

@@ -26,8 +26,8 @@ func (s *Service) ListQueues(_ context.Context, req *sluicev1.ListQueuesRequest)
 	for _, w := range s.agent.Switch().Workers() {
 		m := &sluicev1.QueueWorker{Id: uint32(w.ID), Core: int32(w.Core), Node: int32(s.agent.NodeOf(w.Core)), State: "running", Packets: w.Packets,
 			BusyCycles: w.BusyCycles, IdleCycles: w.IdleCycles, SampledNs: ago(now, w.Age)}
-		if slices.Contains(stalled, w.ID) {
-			m.State = "stalled"
+		if w.State != dataplane.WorkerRuns || slices.Contains(stalled, w.ID) {
+			m.State = max(w.State, dataplane.WorkerStalled).String()
 		}
 		res.Workers = append(res.Workers, m)
 		for i := range w.Queues {

@@ -340,7 +340,7 @@ func TestQueuesAndMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all.GetWorkers(), 1)
 	require.Equal(t, "running", all.GetWorkers()[0].GetState())
-	require.EqualValues(t, -1, all.GetWorkers()[0].GetNode())
+	require.EqualValues(t, -1, all.GetWorkers()[0].GetNode(), "it is not pinned")
 	require.Len(t, all.GetQueues(), 4, "in order of their ports")
 	require.Equal(t, "acc", all.GetQueues()[0].GetPort())
 	up := all.GetQueues()[2]

@@ -17,7 +17,7 @@ var rooms = map[string]struct {
 	"api":        {"", "clients import the API: it must bring nothing else along"},
 	"cores":      {"", "which cores workers get is sysfs and arithmetic: daemon and doctor ask alike"},
 	"nic":        {"", "NICs and their drivers are sysfs: command line, doctor and daemon use it alike"},
-	"agent":      {"dataplane policy qos sriov offload gateway packet api web nic", "the agent knows all others but the device layer, which cmd/sluiced hands to it, so that it is tested on memory ports"},
+	"agent":      {"dataplane policy qos sriov offload gateway packet api web nic cores", "the agent knows all others but the device layer, which cmd/sluiced hands to it, so that it is tested on memory ports"},
 	"doctor":     {"nic cores policy packet", "the doctor must work when nothing else does: no daemon, no DPDK"},
 	"demo":       {"api policy packet configs", "the demo sees the switch as a user does: configuration, command and API"},
 	"cli":        {"api policy packet demo doctor nic configs", "the command line talks to the daemon by the API alone"},

@@ -2855,7 +2855,7 @@ type QueueWorker struct {
 	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Core          int32                  `protobuf:"varint,2,opt,name=core,proto3" json:"core,omitempty"`  // -1: not pinned
 	Node          int32                  `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`  // NUMA node of the core; -1: unknown
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // "running", "stalled", "gone"
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // "running", "stalled", "failed"
 	Packets       uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
 	BusyCycles    uint64                 `protobuf:"varint,6,opt,name=busy_cycles,json=busyCycles,proto3" json:"busy_cycles,omitempty"`
 	IdleCycles    uint64                 `protobuf:"varint,7,opt,name=idle_cycles,json=idleCycles,proto3" json:"idle_cycles,omitempty"`
