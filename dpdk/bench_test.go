@@ -80,3 +80,18 @@ func reportBest(b *testing.B, io *packet.IO, unit string, step func() int) {
 	}
 	b.ReportMetric(best, unit)
 }
+
+// BenchmarkCycles is what reading the clock costs, and what a call of C for it would.
+func BenchmarkCycles(b *testing.B) {
+	p := newPoller(b, newPool(b, 256, 64))
+	b.Run("poller", func(b *testing.B) {
+		for b.Loop() {
+			p.Cycles()
+		}
+	})
+	b.Run("call of C", func(b *testing.B) {
+		for b.Loop() {
+			TSC()
+		}
+	})
+}

@@ -81,9 +81,6 @@ func (p *Poller) IO() *packet.IO { return p.io }
 // Poll sends, frees, refills and receives, in one call of C.
 func (p *Poller) Poll() { C.sluice_poll(p.addr) }
 
-// Cycles reads the time stamp counter, which costs a call of C.
-func (p *Poller) Cycles() uint64 { return TSC() }
-
 // Wake ends a Wait of the worker, or its next one. Any goroutine may call it, also after Close.
 func (p *Poller) Wake() {
 	p.wake.Lock()

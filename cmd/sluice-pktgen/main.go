@@ -106,7 +106,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.profilesCommand(), a.pcapCommand(), a.workerCommand(), a.spinCommand(), a.memcpyCommand(), a.compareCommand(),
 		a.reportCommand())
-	root.AddCommand(a.soakCommand(), a.tcpCommand(), a.scaleCommand(), a.floodCommand(), a.schedCommand(), a.sharesCommand(),
+	root.AddCommand(a.soakCommand(), a.tcpCommand(), a.scaleCommand(), a.floodCommand(), a.schedCommand(), a.wakeCommand(), a.sharesCommand(),
 		a.vmqCommand(), a.vmqSimCommand(), a.qosCostCommand())
 	root.AddCommand(a.runCommand(), a.configCommand(), reapCommand())
 	return root

@@ -7,12 +7,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicenet/sluice/benchmarks/tcp"
+	"github.com/sluicenet/sluice/benchmarks/wake"
 	"github.com/sluicenet/sluice/demo/netlab"
 )
 
 // reapCommand is what this program starts to clean up behind itself, also when it is killed.
 func reapCommand() *cobra.Command {
-	labs := map[string]string{tcp.Prefix: tcp.Dir(), soakLab: soakDir()}
+	labs := map[string]string{tcp.Prefix: tcp.Dir(), soakLab: soakDir(), wake.Prefix: wake.Dir()}
 	return &cobra.Command{
 		Use: "reap PREFIX", Hidden: true, Args: cobra.ExactArgs(1), Short: "Remove the network namespaces of a run when it has ended",
 		RunE: func(_ *cobra.Command, args []string) error {
