@@ -83,7 +83,10 @@ func ringSlot(frameSize int) int {
 	return max(minSlot, (frameSize+slotOverhead+slotUnit-1)/slotUnit*slotUnit)
 }
 
-// afPacket completes the arguments for af_packet: queues, and slots that frames up to the MTU fit in.
+// afPacket completes the arguments for af_packet: receive queues, and slots that frames up to the MTU fit in.
+//
+// A pair of queues is a socket, and the kernel spreads what it receives over all of them: with more pairs than receive queues
+// the others' share would never be fetched. So there are as many transmit queues as receive queues, and workers share them.
 //
 // The driver has the kernel reassemble IP fragments (PACKET_FANOUT_FLAG_DEFRAG, which cannot be undone): a packet that
 // was fragmented on the wire arrives as one frame, cut to the slot. NVGRE is not concerned, since its outer packets are

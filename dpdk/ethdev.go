@@ -129,7 +129,7 @@ func prepare(args *devargs, o *UplinkOptions) (*kernelInterface, error) {
 		o.MTU = k.mtu()
 	}
 	if args.isAFPacket() {
-		if err := args.afPacket(max(o.RxQueues, o.TxQueues), o.MTU); err != nil {
+		if err := args.afPacket(o.RxQueues, o.MTU); err != nil {
 			return nil, err
 		}
 	}
