@@ -134,9 +134,10 @@ func (b *Balancer) place(ctx context.Context, now time.Time, s vmq.Sample) (move
 		if int(q.Queue) >= len(want) || want[q.Queue] == q.Worker || now.Before(b.retry[q.QueueKey]) || ctx.Err() != nil {
 			continue
 		}
-		b.retry[q.QueueKey] = now.Add(retryAfter)
+		delete(b.retry, q.QueueKey)
 		moved = append(moved, q.QueueKey)
 		if !b.carryOut(ctx, vmq.Decision{Kind: vmq.MoveQueue, Queue: q.QueueKey, From: q.Worker, To: want[q.Queue], Cause: vmq.ByMode, Reason: "the configuration says so"}) {
+			b.retry[q.QueueKey] = now.Add(retryAfter)
 			break
 		}
 	}
