@@ -169,7 +169,7 @@ func TestStaticQueuesGoWhereTheConfigurationWantsThem(t *testing.T) {
 	assert.Equal(t, map[Count]uint64{{Kind: vmq.MoveQueue, Cause: vmq.ByMode}: 2}, moved(s.b))
 	other := *s.plan
 	other.Ports = map[uint32]Port{1: {Name: "up0", Uplink: true, Node: -1, Mode: vmq.Static, Workers: []int{0, 0, 0, 0}}}
-	s.plan = &other // another configuration is applied
+	s.plan = &other    // another configuration is applied
 	s.run(time.Second) // at once, whenever they moved last
 	assert.Equal(t, map[vmq.QueueKey]int{q(0): 0, q(2): 0}, s.at)
 }
