@@ -73,6 +73,9 @@ type stageSampler struct {
 	totals StageTotals
 }
 
+// markCost is the least that the end of a stage costs, cycles: where the clock is cheap to read, it is the rest of it.
+const markCost = 62
+
 // init begins with a random phase. every is Config.SampleEvery.
 func (s *stageSampler) init(every int, tscHz, seed uint64) {
 	s.every, s.fixed, s.stall, s.random = uint64(max(every, 0)), every != 0, tscHz/stallsPerSecond, seed|1
@@ -89,7 +92,7 @@ func (s *stageSampler) adapt(length uint64) {
 		return
 	}
 	s.mean = (s.mean*(sampleMemory-1) + min(length, s.stall)) / sampleMemory // no jump of the counter, and no stall
-	s.every = min(1+sampleShare*s.reads*s.cost/max(s.mean, 1), maxSampleEvery)
+	s.every = min(1+sampleShare*s.reads*max(s.cost, markCost)/max(s.mean, 1), maxSampleEvery)
 }
 
 // pause draws the number of iterations until the next sample: evenly from half to one and a half of the mean.
