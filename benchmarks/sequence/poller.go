@@ -323,6 +323,7 @@ func (p *Poller) receive(budget uint32) {
 	if p.net.window > 0 && now == running {
 		left = min(left, uint32(max(p.net.window-p.net.flying.Load(), 0)))
 	}
+	p.next = (p.next + 1) % max(len(p.queues), 1) // another one comes first than in the last poll, or the others would get nothing
 	for n := len(p.queues); n > 0; n-- {
 		if p.next++; p.next >= len(p.queues) {
 			p.next = 0

@@ -364,3 +364,55 @@ func TestNumberIsNeutralToChecksums(t *testing.T) {
 		}
 	}
 }
+
+// All queues of a poller have their turn, also when each could fill every poll; a paced one brings what it is told to.
+func TestQueuesTakeTurns(t *testing.T) {
+	c := Config{TSCHz: memport.TSCHz, Ports: []Port{{Name: "a", RxQueues: 3, TxQueues: 1}, {Name: "b", RxQueues: 1, TxQueues: 1}}}
+	for queue := range 3 {
+		c.Streams = append(c.Streams, Stream{Name: fmt.Sprint(queue), In: "a", Queue: queue, Out: "b", Frame: make([]byte, 64), Want: make([]byte, 64)})
+	}
+	n, err := New(c)
+	require.NoError(t, err)
+	arena := memport.NewArena(4096, 2048)
+	p := n.Poller(memport.New(arena).Poller())
+	require.NoError(t, p.Start())
+	defer p.Close()
+	handle, _ := n.Handle("a")
+	for queue := range 3 {
+		require.NoError(t, p.AddRx(handle, uint16(queue), uint32(queue)))
+	}
+	n.phase.Store(uint32(running))
+	poll := func() {
+		p.IO().RxBudget = packet.MaxRx
+		p.Poll()
+		for _, pkt := range p.IO().Rx[:p.IO().NumRx] {
+			p.free(pkt)
+		}
+		p.IO().NumTx, p.IO().NumTxRuns = 0, 0
+	}
+	for range 30 {
+		poll()
+	}
+	for queue := range 3 {
+		made, missed := n.Brought("a", queue)
+		assert.NotZero(t, made, "queue %d", queue)
+		assert.Zero(t, missed)
+	}
+	require.Error(t, n.Pace("a", 3, 1))
+	require.NoError(t, n.Pace("a", 1, 0))
+	before, _ := n.Brought("a", 1)
+	for range 30 {
+		poll()
+	}
+	after, _ := n.Brought("a", 1)
+	assert.Equal(t, before, after, "a rate of nothing")
+
+	var ring pace // 1 packet in 10 cycles
+	require.NoError(t, n.Pace("a", 2, memport.TSCHz/10))
+	ring.rate.Store(n.byName["a"].paces[2].rate.Load())
+	assert.Zero(t, ring.due(1000, 64))
+	assert.Equal(t, uint32(10), ring.due(1100, 64))
+	ring.fetched(10)
+	assert.Equal(t, uint32(64), ring.due(1100+10*(RingSize+7), 64))
+	assert.EqualValues(t, 7, ring.missed.Load(), "what the ring has no room for")
+}
