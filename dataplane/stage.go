@@ -68,6 +68,7 @@ type stageSampler struct {
 	begun  uint64 // time stamp at its begin
 	last   uint64 // time stamp at the end of the stage before
 	cost   uint64 // cycles of one read
+	beside uint64 // cycles of the rest of what ends a stage, where it counts
 	stall  uint64 // cycles
 	burst  uint64 // packets of the iteration that is sampled
 	totals StageTotals
@@ -92,7 +93,7 @@ func (s *stageSampler) adapt(length uint64) {
 		return
 	}
 	s.mean = (s.mean*(sampleMemory-1) + min(length, s.stall)) / sampleMemory // no jump of the counter, and no stall
-	s.every = min(1+sampleShare*s.reads*max(s.cost, markCost)/max(s.mean, 1), maxSampleEvery)
+	s.every = min(1+sampleShare*s.reads*(s.cost+s.beside)/max(s.mean, 1), maxSampleEvery)
 }
 
 // pause draws the number of iterations until the next sample: evenly from half to one and a half of the mean.
@@ -116,6 +117,7 @@ func (s *stageSampler) calibrate(p Poller) {
 		now := p.Cycles()
 		s.cost, last = min(s.cost, now-last), now
 	}
+	s.beside = max(s.cost, markCost) - s.cost
 }
 
 // openSample makes this iteration a sampled one. Its time runs since the poll, hence the first stage is the accounting.
