@@ -264,28 +264,25 @@ func (w *worker) takeRow(d *diversion, row *handed, pkts []*packet.Packet) {
 		return
 	}
 	if o.n+len(pkts) <= packet.MaxTx && e.passes(w.now, row.in, row.queue, pkts) {
-		for _, p := range pkts {
-			w.io.Tx[o.n] = p
-			o.add(row.in, row.out, p.PktLen)
+		for i, p := range pkts {
+			w.io.Tx[o.n+i] = p
+			d.size[i] = p.PktLen
 		}
+		o.add(row.in, row.out, d.size[:len(pkts)])
 		return
 	}
 	w.enqueue(e, row.in, row.queue, pkts)
 }
 
-// add makes the packet at the end of IO.Tx part of what is sent.
-func (o *txStage) add(in, out, size uint32) {
-	n := o.n
-	o.size[n] = size
-	o.n = n + 1
-	if o.spans > 0 {
-		if s := &o.span[o.spans-1]; s.in == in && s.out == out {
-			s.count++
-			s.bytes += uint64(size)
-			return
-		}
+// add makes packets of these sizes, which stand at the end of IO.Tx, part of what is sent.
+func (o *txStage) add(in, out uint32, sizes []uint32) {
+	first, bytes := o.n, uint64(0)
+	for i, size := range sizes {
+		o.size[first+i] = size
+		bytes += uint64(size)
 	}
-	o.open(in, out, 0, n)
+	o.n = first + len(sizes)
+	o.extend(in, out, first, bytes)
 }
 
 // serve sends what the schedulers of this worker let go by now.
@@ -317,15 +314,27 @@ func (w *worker) serveOne(d *diversion, e *egress) {
 	e.chargeOwn(w.now)
 	room := w.io.Tx[o.n:min(o.n+sendBatch, packet.MaxTx)]
 	n := e.sched.Dequeue(w.now, room, nil)
-	w.recall(room[:n])
-	for i, size := range d.size[:n] {
-		w.ctr.of(d.in[i]).queued--
-		o.add(d.in[i], e.port, size)
-	}
+	w.letOut(e, room[:n])
 	d.active = d.active || n > 0
 	e.waiting = e.sched.Packets() > 0
 	if n < len(room) {
 		e.next = e.sched.Next(w.now)
+	}
+}
+
+// letOut makes packets that a scheduler let go part of what is sent; they stand at the end of IO.Tx. Packets of one port
+// come in rows, as their queues are served.
+func (w *worker) letOut(e *egress, pkts []*packet.Packet) {
+	d := w.egress
+	w.recall(pkts)
+	for first := 0; first < len(pkts); {
+		in, next := d.in[first], first+1
+		for next < len(pkts) && d.in[next] == in {
+			next++
+		}
+		w.ctr.of(in).queued -= uint64(next - first)
+		w.out.add(in, e.port, d.size[first:next])
+		first = next
 	}
 }
 
@@ -336,9 +345,12 @@ func (w *worker) recall(pkts []*packet.Packet) {
 	for i, p := range pkts {
 		d.in[i], d.size[i] = p.In(), p.PktLen
 	}
-	sum := uint64(0)
+	sum, last := uint64(0), uint32(math.MaxUint32)
 	for _, in := range d.in[:len(pkts)] {
-		sum += w.ctr.local[in].queued
+		if in != last {
+			sum += w.ctr.local[in].queued
+			last = in
+		}
 	}
 	w.touched = sum
 }

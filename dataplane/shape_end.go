@@ -271,15 +271,16 @@ func (w *worker) flushEgress(e *egress, drop bool) {
 		if n == 0 {
 			break
 		}
+		if !drop {
+			w.letOut(e, room[:n])
+			w.sendStaged()
+			continue
+		}
 		for i, p := range room[:n] {
 			in := p.In()
 			w.ctr.of(in).queued--
-			if drop {
-				w.io.Tx[i] = nil
-				w.discard(in, p, ReasonPortGone)
-			} else {
-				w.out.add(in, e.port, p.PktLen)
-			}
+			w.io.Tx[i] = nil
+			w.discard(in, p, ReasonPortGone)
 		}
 		w.sendStaged()
 	}
