@@ -350,7 +350,7 @@ func (p *poller) enter(phase uint32) {
 func (p *poller) leave() {
 	phase := p.phase
 	p.phase = resting
-	p.ask.Store(resting)
+	p.ask.CompareAndSwap(phase, resting) // another may be asked for by now: who was interrupted does not wait for this one
 	p.reached <- phase
 }
 

@@ -139,6 +139,19 @@ func TestInterruptedVariant(t *testing.T) {
 	}
 }
 
+// A phase that ends just when another is asked for does not take that wish away: an interrupted run would wait for ever.
+func TestPhaseThatEndsKeepsTheNextWish(t *testing.T) {
+	p := &poller{phase: running, reached: make(chan uint32, 4)}
+	p.ask.Store(emptying)
+	p.leave()
+	assert.Equal(t, running, <-p.reached)
+	assert.Equal(t, emptying, p.ask.Load())
+	p.phase = emptying
+	p.leave()
+	assert.Equal(t, emptying, <-p.reached)
+	assert.Equal(t, resting, p.ask.Load(), "nothing else is asked for")
+}
+
 func TestTooMuchIsRefused(t *testing.T) {
 	text := strings.NewReplacer("1Gbit", "100Gbit", "1100Mbit", "200Gbit", "frameBytes: 1000, rate: 2x", "frameBytes: 60, rate: 100x").Replace(small)
 	r, err := Run(t.Context(), Spec{Profile: parse(t, text), Core: -1})
