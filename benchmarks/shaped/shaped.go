@@ -126,18 +126,38 @@ func New(ctx context.Context, s Spec) (b *Bench, err error) {
 	if err = p.do(ctx, learning, uint64(2*queues)); err != nil {
 		return b, err
 	}
-	for waiting > 0 {
-		_, held := b.count()
-		if held >= uint64(waiting) {
-			break
-		}
-		if err = p.do(ctx, filling, min(uint64(waiting)-held, uint64(queues))); err != nil {
-			return b, err
-		}
+	held := func() uint64 { _, n := b.count(); return n }
+	if err = fill(uint64(waiting), uint64(queues), held, func(packets uint64) error { return p.do(ctx, filling, packets) }); err != nil {
+		return b, err
 	}
 	err = p.do(ctx, settling, uint64(2*queues))
 	b.lost, _ = b.count()
 	return b, err
+}
+
+// fillMost is how many packets may come without one more waiting: thrice what the link's burst lets through before any waits.
+const fillMost = 1 << 17
+
+// fill sends packets, as many as there are queues at a time, until so many are held.
+func fill(waiting, queues uint64, held func() uint64, send func(packets uint64) error) error {
+	most, vain := uint64(0), uint64(0)
+	for {
+		now := held()
+		if now >= waiting {
+			return nil
+		}
+		if now > most {
+			most, vain = now, 0
+		}
+		if vain >= fillMost {
+			return fmt.Errorf("%w: of %d packets that should wait there are %d, and sending more does not help", ErrLost, waiting, now)
+		}
+		packets := min(waiting-now, queues)
+		if err := send(packets); err != nil {
+			return err
+		}
+		vain += packets
+	}
 }
 
 // count adds up what the ports' counters say.

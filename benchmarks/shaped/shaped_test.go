@@ -1,6 +1,7 @@
 package shaped
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,6 +36,31 @@ func TestEveryModeRuns(t *testing.T) {
 		}
 		require.NoError(t, b.Close())
 	}
+}
+
+// Queues that do not keep what they are sent are given up, and those that fill slowly are not.
+func TestFillGivesUp(t *testing.T) {
+	const queues = fillMost / 16
+	held, sent := uint64(0), 0
+	for _, tt := range []struct {
+		what     string
+		keeps    uint64
+		every    int
+		attempts int
+		err      error
+	}{{"all", 10 * queues, 1, 10, nil}, {"slowly", 10 * queues, 16, 10 * 16, nil}, {"half", 5 * queues, 1, 5 + 16, ErrLost}, {"none", 0, 1, 16, ErrLost}} {
+		held, sent = 0, 0
+		err := fill(10*queues, queues, func() uint64 { return held }, func(packets uint64) error {
+			if sent++; sent%tt.every == 0 {
+				held = min(held+packets, tt.keeps)
+			}
+			return nil
+		})
+		require.ErrorIs(t, err, tt.err, tt.what)
+		assert.Equal(t, tt.attempts, sent, tt.what)
+	}
+	refused := errors.New("no")
+	assert.ErrorIs(t, fill(1, 1, func() uint64 { return 0 }, func(uint64) error { return refused }), refused)
 }
 
 // BenchmarkWorker reports nanoseconds of the worker for each packet, outside of the poll.
