@@ -142,7 +142,7 @@ QOS_RUNS := 'shares --pictures=false --out benchmarks/results' 'sched --out benc
 	'qos-cost --json benchmarks/results/qos-cost.json'
 
 .PHONY: bench-qos
-bench-qos: build ## Measure quality of service: shares over time, the scheduler beside librte_sched, what it costs a worker; writes docs/PERFORMANCE.md (root, two minutes)
+bench-qos: build ## Measure quality of service: shares over time, the scheduler beside librte_sched, what it costs a worker; writes docs/PERFORMANCE.md (root, four minutes)
 	@failed=; for run in $(QOS_RUNS); do \
 		echo "$(ROOT) bin/sluice-pktgen $$run"; $(ROOT) bin/sluice-pktgen $$run || failed="$$failed $${run%% *}"; \
 	done; \

@@ -52,7 +52,7 @@ func TestQualityOfServiceOnThePage(t *testing.T) {
 	e.Shares = []*shares.Result{sharesResult("qos-8class", 0.001, -0.003), partial, few, sharesResult("qos-noisy-neighbour", 0)}
 	e.Sched = &schedpeer.Result{Vports: 1000, Depth: 32, Standing: schedpeer.Rounds{Sluice: []float64{60}, DPDK: []float64{93}}, Drained: schedpeer.Rounds{Sluice: []float64{59}, DPDK: []float64{177}},
 		ClassError: schedpeer.Rounds{Sluice: []float64{0.0001}, DPDK: []float64{0.01}}, VportError: schedpeer.Rounds{Sluice: []float64{0.001}, DPDK: []float64{0.002}}, StandingRatio: []float64{1.55}, DrainedRatio: []float64{3}}
-	e.Cost = &shaped.Result{Rounds: 2, Cells: []shaped.Cell{{Vports: 1000, Row: 32, Mode: shaped.Off, Worker: []float64{60, 62}}, {Vports: 1000, Row: 32, Mode: shaped.Backlog, Worker: []float64{110, 115}, More: []float64{50, 53}}}}
+	e.Cost = &shaped.Result{Rounds: 2, Cells: []shaped.Cell{{Vports: 1000, Row: 1, Mode: shaped.Backlog, Worker: []float64{300}, More: []float64{200}}, {Vports: 1000, Row: 32, Mode: shaped.Off, Worker: []float64{60, 62}}, {Vports: 1000, Row: 32, Mode: shaped.Backlog, Worker: []float64{110, 115}, More: []float64{50, 53}}}}
 	assert.InDelta(t, 0.3, worstError("qos-8class")(e).Median, 1e-9)
 	assert.Equal(t, "over 1s, 4,000 packets", worstError("qos-8class")(e).Note)
 	assert.InDelta(t, 0.1, outside("qos-min-share")(e).Median, 1e-9)
@@ -69,6 +69,7 @@ func TestQualityOfServiceOnThePage(t *testing.T) {
 		"- noisy: 99.0 % of the rate used; 50 kB waited by the median, 99 kB in 99 of 100 looks; 2 of 1,000 windows outside the tolerance;",
 		"**These figures are not complete: interrupted in variant quiet, 1 of 2.**",
 		"| cycles a packet, bursts of 64 in and out | 59.0 | 177.0 | 3.00 |", "| worst class off its share, % | 0.01 | 1.00 | – |",
+		"the bar is about 32 in a row", "| 1000 | 1 | backlog | 0.0 | 300.0 (300.0 to 300.0) | 200.0 (200.0 to 200.0) |",
 		"| 1000 | 32 | backlog | 0.0 | 112.5 (110.0 to 115.0) | 51.5 (50.0 to 53.0) |",
 	} {
 		assert.Contains(t, out.String(), want)

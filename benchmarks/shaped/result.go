@@ -31,21 +31,24 @@ type Cell struct {
 	More    []float64 `json:"more"` // than with no scheduler, in the same round
 }
 
-// Measure fills in rounds of all modes, one after the other, so that a change of the machine meets them alike.
-func (r *Result) Measure(ctx context.Context, s Spec, vports []int, rounds int) error {
+// Measure fills in rounds of all modes at all numbers of vports and lengths of rows, one after the other, so that a change of
+// the machine meets them alike.
+func (r *Result) Measure(ctx context.Context, s Spec, vports, rows []int, rounds int) error {
 	for _, n := range vports {
-		for _, mode := range Modes {
-			r.Cells = append(r.Cells, Cell{Vports: n, Row: s.Row, Mode: mode})
+		for _, row := range rows {
+			for _, mode := range Modes {
+				r.Cells = append(r.Cells, Cell{Vports: n, Row: row, Mode: mode})
+			}
 		}
 	}
 	for range rounds {
 		off := 0.0
 		for i := range r.Cells {
 			c := &r.Cells[i]
-			s.Vports, s.Mode = c.Vports, c.Mode
+			s.Vports, s.Row, s.Mode = c.Vports, c.Row, c.Mode
 			cost, err := measureOne(ctx, s)
 			if err != nil {
-				return fmt.Errorf("%d vports, %s: %w", c.Vports, c.Mode, err)
+				return fmt.Errorf("%d vports, %d packets in a row, %s: %w", c.Vports, c.Row, c.Mode, err)
 			}
 			if c.Mode == Off {
 				off = cost.Worker

@@ -20,7 +20,7 @@ import (
 type qosCostFlags struct {
 	vports  []int
 	depth   int
-	row     int
+	rows    []int
 	core    int
 	packets uint64
 	rounds  int
@@ -40,24 +40,26 @@ worker's poller, so no devices, no hugepages and no root are needed. Ctrl-C keep
 	f := cmd.Flags()
 	f.IntSliceVar(&o.vports, "vports", []int{1000, 10_000}, "vports, one number after the other")
 	f.IntVar(&o.depth, "depth", 3, "packets that wait for each vport in each class")
-	f.IntVar(&o.row, "row", 32, "packets that a vport sends in a row, all of one class")
+	f.IntSliceVar(&o.rows, "rows", []int{32, 8, 1}, "packets that a vport sends in a row, all of one class, one number after the other")
 	f.IntVar(&o.core, "core", 1, "core of the worker")
-	f.Uint64Var(&o.packets, "packets", 2_000_000, "packets in each round")
-	f.IntVar(&o.rounds, "rounds", 5, "rounds of all modes, one after the other")
+	f.Uint64Var(&o.packets, "packets", 1_000_000, "packets in each round")
+	f.IntVar(&o.rounds, "rounds", 3, "rounds of all modes, one after the other")
 	f.StringVar(&o.json, "json", "", "also write the result to this file")
 	return cmd
 }
 
 func (a *app) qosCost(ctx context.Context, o qosCostFlags) error {
-	s := shaped.Spec{Depth: o.depth, Row: o.row, Packets: o.packets, Core: o.core, Clock: dpdk.TSC,
+	s := shaped.Spec{Depth: o.depth, Packets: o.packets, Core: o.core, Clock: dpdk.TSC,
 		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	if o.rounds < 1 || o.packets < shaped.MinPackets || len(o.vports) == 0 {
-		return fmt.Errorf("%v vports, %d rounds of %d packets: choose at least one number of vports, one round, %d packets",
-			o.vports, o.rounds, o.packets, shaped.MinPackets)
+	if o.rounds < 1 || o.packets < shaped.MinPackets || len(o.vports) == 0 || len(o.rows) == 0 {
+		return fmt.Errorf("%v vports, %v in a row, %d rounds of %d packets: choose at least one number of each, one round, %d packets",
+			o.vports, o.rows, o.rounds, o.packets, shaped.MinPackets)
 	}
 	for _, s.Vports = range o.vports {
-		if err := s.Check(); err != nil {
-			return err
+		for _, s.Row = range o.rows {
+			if err := s.Check(); err != nil {
+				return err
+			}
 		}
 	}
 	if err := errors.Join(machine.CheckCore(o.core), machine.LeaveCore(o.core)); err != nil {
@@ -66,7 +68,7 @@ func (a *app) qosCost(ctx context.Context, o qosCostFlags) error {
 	debug.SetGCPercent(gcPercent)
 	runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	r := &shaped.Result{Manifest: a.manifest(o.core)}
-	if err := r.Measure(ctx, s, o.vports, o.rounds); err != nil {
+	if err := r.Measure(ctx, s, o.vports, o.rows, o.rounds); err != nil {
 		if r.Rounds == 0 {
 			return err
 		}
