@@ -31,6 +31,7 @@ func (k *checker) qos() {
 			k.linkQoS(u)
 		}
 	}
+	k.defaultsBeyond(func(u *UplinkConfig) uint64 { return u.QoS.BytesPerSec })
 }
 
 func (k *checker) hostGroups() {
@@ -64,8 +65,13 @@ func (k *checker) share(o described, s *ShareConfig) {
 // vportShares checks what is said for vports.
 func (k *checker) vportShares(q *VportQoSConfig) {
 	k.share(q, &q.ShareConfig)
+	in := &q.Inbound
 	if q.has("inbound.burst") && !q.has("inbound.max") {
 		k.problem(q, "inbound.burst", "inbound.burst is that of inbound.max, and there is none", "add inbound.max, or leave it out")
+	}
+	if in.MaxBytesPerSec > 0 && in.StormBytesPerSec > in.MaxBytesPerSec {
+		k.problem(q, "inbound.storm", fmt.Sprintf("inbound.storm is %s, above inbound.max, which is %s and holds for flooded frames too",
+			showRate(in.StormBytesPerSec), showRate(in.MaxBytesPerSec)), "lower inbound.storm, or leave it out")
 	}
 	if n := len(q.Destinations); n > MaxDestinations {
 		k.problem(q, "destinations", fmt.Sprintf("%d destinations are listed; a vport has room for %d", n, MaxDestinations), "use fewer")
@@ -76,6 +82,10 @@ func (k *checker) vportShares(q *VportQoSConfig) {
 		k.claim(names, d, d.Name)
 		if d.has("burst") && !d.has("max") {
 			k.problem(d, "burst", "burst is that of max, and there is none", "add max, or leave burst out")
+		}
+		if q.MaxBytesPerSec > 0 && d.MaxBytesPerSec > q.MaxBytesPerSec { // beside a max from elsewhere it may be meant for other vports
+			k.problem(d, "max", fmt.Sprintf("max is %s, above the max of the vport, which is %s by %s and holds for all destinations together",
+				showRate(d.MaxBytesPerSec), showRate(q.MaxBytesPerSec), q.label()), "lower it, or leave it out")
 		}
 		for j, p := range d.Prefixes {
 			if !p.IsValid() {
@@ -101,10 +111,10 @@ func (k *checker) vportQoS(v *VportConfig) {
 		}
 		k.problem(q, "group", "qos group "+q.Group+" is not defined", k.defined("qosGroups", q.Group, maps.Keys(names)))
 	}
-	outbound := slices.ContainsFunc([]string{"min", "minWeight", "max", "destinations", "group"}, q.has)
-	if outbound && !slices.ContainsFunc(k.c.Uplinks, func(u UplinkConfig) bool { return u.has("qos") && v.sendsBy(&u) }) && !q.partial {
+	outbound := slices.DeleteFunc([]string{"min", "minWeight", "max", "burst", "destinations", "group"}, func(key string) bool { return !q.has(key) })
+	if len(outbound) > 0 && !slices.ContainsFunc(k.c.Uplinks, func(u UplinkConfig) bool { return u.has("qos") && v.sendsBy(&u) }) && !q.partial {
 		k.problem(q, "", "no uplink that the vport sends by has qos, so that nothing holds its share",
-			"add qos to the uplink, with its classes")
+			"add qos to the uplink, with its classes, or remove "+strings.Join(outbound, ", ")+" here")
 	}
 	s := k.c.shareOf(v)
 	if s.min != nil && s.max != nil && s.min != s.max && s.min.MinBytesPerSec > s.max.MaxBytesPerSec && s.max.MaxBytesPerSec > 0 {
@@ -238,6 +248,11 @@ func (k *checker) owners(u *UplinkConfig, byTC map[uint8]holder) {
 			miss(b, b.TC, "")
 		}
 	}
+	for i := range c.Outer {
+		if o := &c.Outer[i]; o.has("tc") && !k.refused(o, "tc") {
+			miss(o, o.TC, "")
+		}
+	}
 }
 
 // admission refuses what a link of a rate cannot give, with the arithmetic.
@@ -261,7 +276,7 @@ func (k *checker) admission(u *UplinkConfig, link uint64) {
 			continue
 		}
 		s := k.c.shareOf(v)
-		if s.max == &v.QoS { // a default may be meant for faster links too
+		if s.max == &v.QoS {
 			beyond(s.max, "max", s.max.MaxBytesPerSec)
 		}
 		if s.dests == &v.QoS {
@@ -291,7 +306,11 @@ func (k *checker) admission(u *UplinkConfig, link uint64) {
 			k.problem(g.owner, key, fmt.Sprintf("the minimums of its vports on uplink %s are %s, above its %s, which is %s", u.Name, g, key, showRate(bound)),
 				"lower them, or raise "+key)
 		}
-		a.add(g.name, max(share.MinBytesPerSec, g.sum))
+		if name := g.name; g.sum > share.MinBytesPerSec { // the sum of its vports
+			a.add(name+": "+g.members(), g.sum)
+		} else {
+			a.add(name, share.MinBytesPerSec)
+		}
 	}
 	if a.sum > link {
 		k.problem(&u.QoS, "", fmt.Sprintf("the minimums on uplink %s are %s, more than the link, which has %s", u.Name, &a, showRate(link)),
@@ -322,6 +341,7 @@ type admitted struct {
 	owner described
 	name  string
 	sum   uint64
+	names []string
 	parts []string
 	more  int
 }
@@ -338,7 +358,17 @@ func (a *admitted) add(name string, bytesPerSec uint64) {
 		a.more++
 		return
 	}
+	a.names = append(a.names, name)
 	a.parts = append(a.parts, showRate(bytesPerSec)+" ("+name+")")
+}
+
+// members are whose minimums were added.
+func (a *admitted) members() string {
+	s := strings.Join(a.names, ", ")
+	if a.more > 0 {
+		s += fmt.Sprintf(" and %d more", a.more)
+	}
+	return s
 }
 
 // String is the arithmetic.
@@ -365,6 +395,7 @@ func (c *Config) checkLinks(rate func(u *UplinkConfig) uint64) error {
 		}
 		k.admission(u, link)
 	}
+	k.defaultsBeyond(rate)
 	if len(k.d.problems) > 0 {
 		return &Errors{Problems: sortProblems(k.d.problems)}
 	}

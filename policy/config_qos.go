@@ -103,8 +103,11 @@ func (c *NetworkQoSConfig) label() string  { return "qos of " + c.owner }
 func (c *HostGroupConfig) label() string   { return c.named("host group", c.Name) }
 
 func (c *VportQoSConfig) label() string {
-	if of, ok := strings.CutPrefix(c.owner, "qos of "); ok {
+	if of, ok := strings.CutPrefix(c.owner, "qos of "); ok { // a network
 		return "qos of vports of " + of
+	}
+	if strings.HasPrefix(c.owner, "qos group") {
+		return "vports of " + c.owner
 	}
 	return "qos of " + c.owner
 }

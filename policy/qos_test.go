@@ -43,6 +43,9 @@ func TestQoSRefusals(t *testing.T) {
 			"22: rule r: traffic class 3 has no owner: uplink up0 (line 4) has no class with tc 3 (add - {tc: 3, name: <name>, share: <percent>} to its classes, or use another tc)",
 			"23: built-in nfs: traffic class 4 has no owner: uplink up0 (line 4) has no class with tc 4 (add - {tc: 4, name: <name>, share: <percent>} to its classes, or use another tc)",
 		}},
+		{"outer mark of a class without an owner", append(linked("rate: 1Gbit, classes: [{tc: 0, name: a, share: 1%}]"), classified("  outer: [{tc: 6, dscp: cs3}]")...), []string{
+			"22: outer 1: traffic class 6 has no owner: uplink up0 (line 4) has no class with tc 6 (add - {tc: 6, name: <name>, share: <percent>} to its classes, or use another tc)",
+		}},
 		{"no classes", linked("rate: 10Gbit, classes: []"), []string{
 			"4: qos of uplink up0: there is no class (list one, for example - {tc: 0, name: default, share: 100%})",
 		}},
@@ -52,10 +55,23 @@ func TestQoSRefusals(t *testing.T) {
 		{"minimum above another's maximum", append(withVM("min: 3Gbit"), "- name: red\n", "- name: red\n    qos: {vports: {max: 2Gbit}}\n"), []string{
 			"8: vport red-vm1: min is 3Gbit by qos of vport red-vm1 (line 8), above max, which is 2Gbit by qos of vports of network red (line 14) (give the vport a min and a max of its own)",
 		}},
-		{"rates beyond the link", append(withVM("max: 11Gbit, destinations: [{name: d, prefixes: [0.0.0.0/0], max: 12Gbit}]"), "share: 100%", "share: 100%, max: 20Gbit"), []string{
+		{"rates beyond the link", append(withVM("max: 11Gbit, destinations: [{name: d, prefixes: [0.0.0.0/0], max: 10.5Gbit}]"), "share: 100%", "share: 100%, max: 20Gbit"), []string{
 			"4: class all: max is 20Gbit, and the link of uplink up0 has 10Gbit (use at most the rate of the link)",
 			"8: qos of vport red-vm1: max is 11Gbit, and the link of uplink up0 has 10Gbit (use at most the rate of the link)",
-			"8: destination d: max is 12Gbit, and the link of uplink up0 has 10Gbit (use at most the rate of the link)",
+			"8: destination d: max is 10.5Gbit, and the link of uplink up0 has 10Gbit (use at most the rate of the link)",
+		}},
+		{"a host's rates beyond all links", append(linked("rate: 100Mbit, classes: [{tc: 0, name: all, share: 100%}]"), "172.16.2.1/24]", "172.16.2.1/24], qos: {rate: 1Gbit, classes: [{tc: 0, name: all, share: 100%}]}",
+			"{name: host-a}", "{name: host-a, group: edge}", "hosts:\n", "hostGroups: [{name: edge, qos: {max: 1.1Gbit,\n  destinations: [{name: d, prefixes: [10.0.0.0/8], max: 1.05Gbit}]}}]\nhosts:\n"), []string{
+			"21: qos of host group edge: max is 1.1Gbit, and the fastest link of those who get it, uplink up1, has 1Gbit (use at most the rate of the link)",
+			"22: destination d: max is 1.05Gbit, and the fastest link of those who get it, uplink up1, has 1Gbit (use at most the rate of the link)",
+		}},
+		{"a network's rates beyond the link", append(linked("rate: 100Mbit, classes: [{tc: 0, name: all, share: 100%}]"), ", providerAddresses: [172.16.2.1/24]", "",
+			"- name: red\n", "- name: red\n    qos: {vports: {max: 900Mbit}}\n"), []string{
+			"13: qos of vports of network red: max is 900Mbit, and the fastest link of those who get it, uplink up0, has 100Mbit (use at most the rate of the link)",
+		}},
+		{"limits above others of the same vport", withVM("max: 1Gbit, destinations: [{name: d, prefixes: [0.0.0.0/0], max: 1.5Gbit}], inbound: {max: 10Mbit, storm: 20Mbit}"), []string{
+			"8: destination d: max is 1.5Gbit, above the max of the vport, which is 1Gbit by qos of vport red-vm1 and holds for all destinations together (lower it, or leave it out)",
+			"8: qos of vport red-vm1: inbound.storm is 20Mbit, above inbound.max, which is 10Mbit and holds for flooded frames too (lower inbound.storm, or leave it out)",
 		}},
 		{"bursts smaller than a frame", withVM("max: 1Gbit, burst: 1KiB, inbound: {max: 1Gbit, burst: 1537B}, destinations: [{name: d, prefixes: [10.0.0.0/8], max: 1Mbit, burst: 1579B}]"), []string{
 			"8: qos of vport red-vm1: burst is 1KiB, smaller than a frame of vport red-vm1: 1500 (mtu) + 14 (Ethernet) + 24 (preamble, FCS, gap) + 42 (NVGRE) = 1580 bytes (use 1580B or more)",
@@ -69,6 +85,10 @@ func TestQoSRefusals(t *testing.T) {
 		{"minimums exceed the group", append(withVM("min: 4Gbit"), "addresses: [10.0.0.6]}", "addresses: [10.0.0.6], qos: {min: 2Gbit}}",
 			"- name: red\n", "- name: red\n    qos: {min: 5Gbit}\n"), []string{
 			"14: qos of network red: the minimums of its vports on uplink up0 are 4Gbit (red-vm1) + 2Gbit (red-vm2) = 6Gbit, above its min, which is 5Gbit (lower them, or raise min)",
+		}},
+		{"minimums of a network's vports exceed the link", append(withVM("min: 8Gbit"), "addresses: [10.0.0.6]}", "addresses: [10.0.0.6], qos: {min: 3Gbit}}",
+			"- name: red\n", "- name: red\n    qos: {minWeight: 5}\n"), []string{
+			"4: qos of uplink up0: the minimums on uplink up0 are 11Gbit (network red: red-vm1, red-vm2) = 11Gbit, more than the link, which has 10Gbit (lower some of them, or use minWeight)",
 		}},
 		{"groups and others exceed the link", append(withVM("group: gold"), "uplink: up0, vlan: 100}", "uplink: up0, vlan: 100, qos: {min: 3Gbit}}",
 			"hosts:\n", "qosGroups: [{name: gold, min: 8Gbit}]\nhosts:\n"), []string{
@@ -88,6 +108,10 @@ func TestQoSRefusals(t *testing.T) {
 			"8: qos of vport red-vm1: qos group gould is not defined (did you mean gold?)",
 			"22: qos group gold: burst is that of max, and there is none (add max, or leave burst out)",
 			"22: qos group gold: the name gold is also that of qos group gold (line 22) (give each its own name)",
+		}},
+		{"keys of defaults", append(withVM("max: 1Gbit"), "hosts:\n", "qosGroups: [{name: gold, vports: {rate: 1Gbit}}]\nhosts:\n", "- name: red\n", "- name: red\n    qos: {vports: {rate: 1Gbit}}\n"), []string{
+			`14: qos of vports of network red: unknown key "rate" (the keys are: minWeight, min, max, burst, destinations, inbound)`,
+			`23: vports of qos group gold: unknown key "rate" (the keys are: minWeight, min, max, burst, destinations, inbound)`,
 		}},
 		{"destinations", withVM("destinations: [{name: a, prefixes: [10.0.0.0/8, 10.0.0.0/8], burst: 2KiB}, {name: a, prefixes: [10.0.0.1]}, {name: b}]"), []string{
 			"8: destination a: 10.0.0.0/8 is also a prefix of destination a (line 8) (leave it to one of them)",
@@ -110,7 +134,7 @@ func TestQoSRefusals(t *testing.T) {
 			"5: class b: the class has pfc, which pauses a priority, and its packets do not bear one: classification.outer has no {tc: 3, pcp: 3} (add outer: [{tc: 3, pcp: 3}] to classification)",
 		}},
 		{"nobody to hold the share", edits{"uplink: up0, vlan: 100}", "uplink: up0, vlan: 100, qos: {max: 1Gbit}}"}, []string{
-			"8: qos of vport printer: no uplink that the vport sends by has qos, so that nothing holds its share (add qos to the uplink, with its classes)",
+			"8: qos of vport printer: no uplink that the vport sends by has qos, so that nothing holds its share (add qos to the uplink, with its classes, or remove max here)",
 		}},
 	})
 }
@@ -138,6 +162,20 @@ func TestRateOfTheDevice(t *testing.T) {
 	s, err = Compile(c, nil, NumberPorts(c))
 	require.NoError(t, err)
 	assert.Zero(t, s.QoS.Scheduler(0).RateBytesPerSec)
+}
+
+// A default that no link has is refused too when only the devices tell their rates, and not while one of them tells none.
+func TestDefaultsBeyondTheDevices(t *testing.T) {
+	const q = "qos: {classes: [{tc: 0, name: all, share: 100%}]}"
+	c := parsed(t, spoil(t, edits{"gateway: 172.16.1.254", "gateway: 172.16.1.254, " + q, "172.16.2.1/24]", "172.16.2.1/24], " + q,
+		"{name: host-a}", "{name: host-a, group: edge}", "hosts:\n", "hostGroups: [{name: edge, qos: {max: 2Gbit}}]\nhosts:\n"}))
+	_, err := Compile(c, nil, speeds{NumberPorts(c), map[string]uint32{"up0": 1000, "up1": 10_000}})
+	require.NoError(t, err, "it is meant for up1")
+	_, err = Compile(c, nil, speeds{NumberPorts(c), map[string]uint32{"up0": 1000, "up1": 1000}})
+	assert.EqualError(t, err, "test.yaml:20: qos of host group edge: max is 2Gbit, and the fastest link of those who get it, uplink up0, has 1Gbit (use at most the rate of the link)")
+	_, err = Compile(c, nil, speeds{NumberPorts(c), map[string]uint32{"up0": 1000}})
+	require.ErrorContains(t, err, "the device does not tell the rate of its link")
+	assert.NotContains(t, err.Error(), "edge")
 }
 
 // excusing are ports whose links may be slower than what was promised of them.
