@@ -63,7 +63,7 @@ Needs DPDK; hugepages are added for the time of the run when this is root. Ctrl-
 
 func (a *app) sched(ctx context.Context, o schedFlags) (err error) {
 	if o.vports < 1 || o.vports > 1<<14 || o.depth < 4 || o.depth > 64 || o.rounds < 1 || o.packets < 1000 {
-		return fmt.Errorf("%d vports, %d packets each, %d rounds of %d packets: choose 1 to 16384, 4 to 64, at least one of at least 1000", o.vports, o.depth, o.rounds, o.packets)
+		return fmt.Errorf("--vports %d, --depth %d, --rounds %d, --packets %d: choose 1 to 16384 vports, a depth of 4 to 64, at least 1 round, at least 1000 packets", o.vports, o.depth, o.rounds, o.packets)
 	}
 	if err := errors.Join(machine.CheckCore(o.core), machine.LeaveCore(o.core)); err != nil {
 		return err
