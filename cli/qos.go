@@ -65,6 +65,8 @@ type QoSLeaf struct {
 	Weight        uint32     `json:"weight,omitempty"`
 	Queues        []QoSQueue `json:"queues"` // those that ever had a packet
 	QoSCounts
+
+	all *QoSCounts // with those of the vport's destinations, where it has some; nil without
 }
 
 // QoSQueue is what a leaf has in one traffic class.
@@ -110,7 +112,7 @@ func newQoSOutput(before, now *sluicev1.Scheduler) QoSOutput {
 		QueuedPackets: now.GetWaitingPackets(), Error: now.GetError(),
 		ByDevice: now.GetByDevice(), Bypassing: now.GetBypassing(), Classes: []QoSClass{}, Groups: []QoSGroup{}, Leaves: []QoSLeaf{}}
 	w := newWindow(before.GetSampledNs(), now.GetSampledNs())
-	classes, groups := map[uint32]*qosSum{}, map[string]*qosSum{}
+	classes, groups, vports, first := map[uint32]*qosSum{}, map[string]*qosSum{}, map[string]*qosSum{}, map[string]int{}
 	was := map[[2]string]*sluicev1.SchedulerLeaf{}
 	for _, l := range before.GetLeaves() {
 		was[[2]string{l.GetVport(), l.GetDestination()}] = l
@@ -137,6 +139,18 @@ func newQoSOutput(before, now *sluicev1.Scheduler) QoSOutput {
 		}
 		leaf.QoSCounts = sum.counts(w)
 		o.Leaves = append(o.Leaves, leaf)
+		if leaf.Vport == "" {
+			continue
+		}
+		whole := at(vports, leaf.Vport)
+		whole.before.plus(&sum.before)
+		whole.now.plus(&sum.now)
+		if leaf.Destination == "" {
+			first[leaf.Vport] = len(o.Leaves) - 1
+		} else if i, ok := first[leaf.Vport]; ok {
+			c := whole.counts(w)
+			o.Leaves[i].all = &c
+		}
 	}
 	for _, c := range now.GetClasses() {
 		sum := at(classes, c.GetTc())
@@ -179,6 +193,17 @@ func (c *QoSCounts) add(q *sluicev1.SchedulerQueue) {
 	c.DroppedBytes += q.GetDroppedBytes()
 	c.ECTPackets += q.GetEctPackets()
 	c.MarkedPackets += q.GetMarkedPackets()
+}
+
+func (c *QoSCounts) plus(d *QoSCounts) {
+	c.QueuedPackets += d.QueuedPackets
+	c.QueuedBytes += d.QueuedBytes
+	c.SentPackets += d.SentPackets
+	c.SentBytes += d.SentBytes
+	c.DroppedPackets += d.DroppedPackets
+	c.DroppedBytes += d.DroppedBytes
+	c.ECTPackets += d.ECTPackets
+	c.MarkedPackets += d.MarkedPackets
 }
 
 func (s *qosSum) counts(w window) QoSCounts {
@@ -228,16 +253,17 @@ func (o *QoSOutput) drawScheduler(s *Screen, windowed bool) {
 		return
 	}
 	measured := qosHeader(windowed)
+	partial := o.Kind == "uplink" && len(o.Leaves) > 0 && o.Leaves[0].Vport != "" // one vport was asked for: others are not in the sums
 	var rows [][]string
 	for i := range o.Classes {
 		c := &o.Classes[i]
 		rows = append(rows, append([]string{strconv.Itoa(int(c.TC)), c.Name, c.configured(), bits(c.MaxBitsPerSec, "-"), c.marking(), share(c.Share)},
 			c.cells(s, windowed)...))
 	}
-	if o.Kind != "vport" {
+	if o.Kind != "vport" && !partial {
 		s.Table(append([]string{">TC", "CLASS", "SHARE", ">MAX", ">ECN FROM", ">MEASURED"}, measured...), rows)
 	}
-	if len(o.Groups) > 0 {
+	if len(o.Groups) > 0 && !partial {
 		s.Gap()
 		rows = rows[:0]
 		for i := range o.Groups {
@@ -249,16 +275,29 @@ func (o *QoSOutput) drawScheduler(s *Screen, windowed bool) {
 	s.Gap()
 	rows = rows[:0]
 	for i := range o.Leaves {
-		rows = append(rows, o.Leaves[i].rows(s, windowed, len(o.Classes) > 1 && o.Kind != "vport")...)
+		rows = append(rows, o.Leaves[i].rows(s, windowed, len(o.Classes) > 1 && o.Kind != "vport", o.Kind == "vport")...)
 	}
 	s.Table(append([]string{"VPORT", "TO", "GROUP", ">MIN", ">MAX", ">TC"}, measured...), rows)
 }
 
 // rows shows a leaf, and its queues where there may be more than one.
-func (l *QoSLeaf) rows(s *Screen, windowed, classes bool) [][]string {
-	name := firstOf(l.Vport, "(others)")
-	rows := [][]string{append([]string{name, firstOf(l.Destination, "-"), firstOf(l.Group, "-"), bits(l.MinBitsPerSec, weight(l.Weight)),
-		bits(l.MaxBitsPerSec, "-"), ""}, l.cells(s, windowed)...)}
+func (l *QoSLeaf) rows(s *Screen, windowed, classes, inbound bool) [][]string {
+	name, minimum, to := firstOf(l.Vport, "(others)"), bits(l.MinBitsPerSec, weight(l.Weight)), firstOf(l.Destination, "-")
+	switch {
+	case inbound: // one queue for all senders: nothing is divided
+		name, minimum, to = "(all)", "-", "-"
+	case l.Vport == "":
+		to = "-"
+	case l.Destination != "": // the vport's share is divided by what is sent, not by a weight that somebody gave
+		minimum = "-"
+	}
+	if l.all != nil {
+		whole := [][]string{append([]string{name, "(all)", firstOf(l.Group, "-"), minimum, bits(l.MaxBitsPerSec, "-"), ""}, l.all.cells(s, windowed)...)}
+		rest := *l
+		rest.all, rest.MinBitsPerSec, rest.MaxBitsPerSec, rest.Destination = nil, 0, 0, "(elsewhere)"
+		return append(whole, rest.rows(s, windowed, classes, inbound)...)
+	}
+	rows := [][]string{append([]string{name, to, firstOf(l.Group, "-"), minimum, bits(l.MaxBitsPerSec, "-"), ""}, l.cells(s, windowed)...)}
 	if !classes || len(l.Queues) == 0 {
 		return rows
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sluicenet/sluice/agent"
@@ -20,8 +21,13 @@ func (s *Service) ListSchedulers(_ context.Context, req *sluicev1.ListSchedulers
 	}
 	res := &sluicev1.ListSchedulersResponse{SampledNs: s.sampled()}
 	for _, st := range s.agent.Switch().Schedulers() {
-		if name := r.PortName(st.Port); name != "" && (req.GetPort() == "" || req.GetPort() == name) {
-			res.Schedulers = append(res.Schedulers, s.scheduler(r, name, &st))
+		name := r.PortName(st.Port)
+		if name == "" {
+			continue
+		}
+		m := s.scheduler(r, name, &st)
+		if req.GetPort() == "" || req.GetPort() == name || ofVport(m, req.GetPort()) {
+			res.Schedulers = append(res.Schedulers, m)
 		}
 	}
 	for i := range r.Config.Uplinks {
@@ -35,6 +41,9 @@ func (s *Service) ListSchedulers(_ context.Context, req *sluicev1.ListSchedulers
 		}
 	}
 	if req.GetPort() != "" && len(res.Schedulers) == 0 {
+		if r.Config.Vport(req.GetPort()) != nil {
+			return nil, notFound("vport %s has no share or limit of its own: with quality of service on its uplink it is among the (others) there; `sluice qos show` shows all", req.GetPort())
+		}
 		return nil, notFound("no port %s with quality of service on this host; `sluice qos show` shows all", req.GetPort())
 	}
 	return res, nil
@@ -78,6 +87,22 @@ func (s *Service) scheduler(r *agent.Running, name string, st *dataplane.Schedul
 		})
 	}
 	return m
+}
+
+// ofVport leaves of an uplink's scheduler what is of one vport, and reports whether that is anything.
+func ofVport(m *sluicev1.Scheduler, vport string) bool {
+	m.Leaves = slices.DeleteFunc(m.Leaves, func(l *sluicev1.SchedulerLeaf) bool { return l.GetVport() != vport })
+	if len(m.Leaves) == 0 {
+		return false
+	}
+	m.Groups = slices.DeleteFunc(m.Groups, func(g *sluicev1.SchedulerGroup) bool { return g.GetName() != m.Leaves[0].GetGroup() })
+	m.WaitingPackets = 0
+	for _, l := range m.Leaves {
+		for _, q := range l.GetQueues() {
+			m.WaitingPackets += q.GetWaitingPackets()
+		}
+	}
+	return true
 }
 
 // byDevice is an uplink whose device divides the link. It counts nothing by class.

@@ -359,3 +359,26 @@ func TestQueuesAndMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, moves.GetEvents())
 }
+
+// A vport may be asked for: its rows of the uplink's scheduler, and what it gets.
+func TestSchedulersOfAVport(t *testing.T) {
+	d := serve(t, true)
+	defer d.stop()
+	text := strings.Replace(config, "gateway: 172.16.1.254}", "gateway: 172.16.1.254,\n     qos: {rate: 1Gbit, classes: [{tc: 0, name: all, share: 100%}]}}", 1)
+	text = strings.Replace(text, "10.0.0.6]}", "10.0.0.6], qos: {max: 100Mbit, inbound: {max: 50Mbit}, destinations: [{name: near, prefixes: [10.0.0.0/8]}]}}", 1)
+	_, err := d.client.Apply(t.Context(), &sluicev1.ApplyRequest{Yaml: []byte(text), File: "f"})
+	require.NoError(t, err)
+	list, err := d.client.ListSchedulers(t.Context(), &sluicev1.ListSchedulersRequest{Port: "vm1"})
+	require.NoError(t, err)
+	require.Len(t, list.GetSchedulers(), 2)
+	up, in := list.GetSchedulers()[0], list.GetSchedulers()[1]
+	require.Equal(t, []string{"up0", "vm1"}, []string{up.GetPort(), in.GetPort()})
+	require.Len(t, up.GetLeaves(), 2)
+	require.Equal(t, "vm1", up.GetLeaves()[0].GetVport())
+	require.EqualValues(t, 12_500_000, up.GetLeaves()[0].GetMaxBytesPerSec())
+	require.Equal(t, "near", up.GetLeaves()[1].GetDestination())
+	_, err = d.client.ListSchedulers(t.Context(), &sluicev1.ListSchedulersRequest{Port: "acc"})
+	require.ErrorContains(t, err, "vport acc has no share or limit of its own")
+	_, err = d.client.ListSchedulers(t.Context(), &sluicev1.ListSchedulersRequest{Port: "nosuch"})
+	require.ErrorContains(t, err, "no port nosuch with quality of service")
+}

@@ -26,7 +26,7 @@ func (a *app) qosCommand() *cobra.Command {
 		Use: "show [PORT]", Short: "Show shares and limits, and what they do", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(names),
 		Long: `Show the outputs with quality of service: uplinks, and vports whose inbound rate is limited. For each traffic class, group
 and vport: what is configured, the measured rate, what waits now, congestion marks, and packets dropped because the queue
-was full. Rates count what a frame takes of the wire. A vport's traffic that bypasses the switch is not shaped here.`,
+was full. Of a vport: its rows on each uplink, and what it gets; of one with destinations first the sum. Rates count what a frame takes of the wire. A vport's traffic that bypasses the switch is not shaped here.`,
 		Example: "  sluice qos show\n  sluice qos show up0 --watch\n  sluice qos show up0 -o json | jq '.outputs[0].classes'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			port := ""

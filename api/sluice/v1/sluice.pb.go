@@ -2132,7 +2132,7 @@ func (x *DCB) GetSoftware() string {
 
 type ListSchedulersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"` // empty: all; else that of one output, NOT_FOUND without it
+	Port          string                 `protobuf:"bytes,1,opt,name=port,proto3" json:"port,omitempty"` // empty: all; an uplink: its own; a vport: its leaves in those of uplinks, and its own; NOT_FOUND without any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2236,7 +2236,7 @@ type Scheduler struct {
 	WaitingPackets  uint64                 `protobuf:"varint,5,opt,name=waiting_packets,json=waitingPackets,proto3" json:"waiting_packets,omitempty"`
 	Classes         []*TrafficClass        `protobuf:"bytes,6,rep,name=classes,proto3" json:"classes,omitempty"` // those that have an owner
 	Groups          []*SchedulerGroup      `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
-	Leaves          []*SchedulerLeaf       `protobuf:"bytes,8,rep,name=leaves,proto3" json:"leaves,omitempty"` // the default flow first
+	Leaves          []*SchedulerLeaf       `protobuf:"bytes,8,rep,name=leaves,proto3" json:"leaves,omitempty"` // the default flow first, but when a vport was asked for: then its own alone
 	Error           string                 `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`   // why there are no numbers
 	SampledNs       uint64                 `protobuf:"varint,10,opt,name=sampled_ns,json=sampledNs,proto3" json:"sampled_ns,omitempty"`
 	ByDevice        bool                   `protobuf:"varint,15,opt,name=by_device,json=byDevice,proto3" json:"by_device,omitempty"` // the uplink's device divides the link by itself: there are only its classes to tell of
