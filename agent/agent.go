@@ -79,8 +79,10 @@ type Running struct {
 	Snapshot *policy.Snapshot
 
 	linkMbit map[string]uint32 // of uplinks, that their schedulers go by; 0: not known
-	tolerant bool              // what links cannot give is scaled down
-	excused  *policy.Errors    // and said here
+	tolerant bool              // what links cannot give is scaled down, also where it is new
+	excused  []policy.LinkProblem
+	assumed  []string       // uplinks whose speed in linkMbit is a guess of this step
+	ran      *policy.Config // before, while this is compiled
 
 	queues  *balance.Plan
 	order   []*port // uplinks first, then vports, in the order of their configuration
@@ -142,7 +144,9 @@ func (a *Agent) Start(ctx context.Context) error {
 		a.sw.Close()
 		return err
 	}
-	next, _, err := a.transition(&Running{}, given{config: a.opts.Config, file: a.opts.File, text: a.opts.YAML})
+	next, _, err := a.transition(&Running{}, given{
+		config: a.opts.Config, file: a.opts.File, text: a.opts.YAML, tolerant: true, // a bad cable must not keep VMs from each other
+	})
 	if err != nil {
 		a.sw.Close()
 		return err

@@ -72,6 +72,9 @@ func (a *Agent) apply(wanted given, dryRun bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range next.excused {
+		res.Warnings = append(res.Warnings, next.excused[i].Problem)
+	}
 	for _, err := range leftover {
 		res.Warnings = append(res.Warnings, policy.Problem{File: wanted.file, What: err.Error(), Remedy: "look at the log of sluiced"})
 	}
@@ -187,9 +190,11 @@ func (a *Agent) transition(now *Running, wanted given) (next *Running, leftover 
 		}
 	}
 	next = a.successor(now, wanted, opened)
+	next.ran = now.Config
 	if next.Snapshot, err = policy.Compile(wanted.config, now.Snapshot, next); err != nil {
 		return nil, nil, fmt.Errorf("compile the policy: %w", err)
 	}
+	next.ran = nil
 	for _, spec := range p.open {
 		if err := a.addPort(opened[spec.name()], &u); err != nil {
 			return nil, nil, err

@@ -80,12 +80,91 @@ func TestMinimumsBeyondTheLink(t *testing.T) {
 	d.Delete("vm5")
 	_, err := a.Heal(t.Context())
 	require.NoError(t, err, "what runs can be mended on a slow link")
-	_, err = a.Apply(t.Context(), "f", []byte(strings.Replace(text, "name: all", "name: every", 1)), false)
-	require.ErrorContains(t, err, "more than the link, which has 1Gbit", "but what is new has to fit")
+	require.NotContains(t, log.String(), "WARN")
+	res, err := a.Apply(t.Context(), "f", []byte(strings.Replace(text, "name: all", "name: every", 1)), false)
+	require.NoError(t, err, "what has nothing to do with it can be changed")
+	require.Len(t, res.Warnings, 3)
+	require.Contains(t, res.Warnings[1].What, "= 5Gbit, more than the link, which has 1Gbit")
+	_, err = a.Apply(t.Context(), "f", []byte(strings.Replace(text, "min: 1Gbit", "min: 2Gbit", 1)), false)
+	require.ErrorContains(t, err, "= 6Gbit, more than the link, which has 1Gbit", "but what is new has to fit")
+	_, err = a.Apply(t.Context(), "f", []byte(text), false)
+	require.NoError(t, err)
 
 	d.SetLink("up0", true, 10_000)
 	require.NoError(t, a.FollowLinks(t.Context()))
 	require.EqualValues(t, 1000*mbit, a.Running().Snapshot.QoS.Scheduler(0).Leaves[0].MinBytesPerSec)
+}
+
+// A maximum above the link is no promise: nothing is scaled down for it.
+func TestMaximumsBeyondTheLink(t *testing.T) {
+	var log bytes.Buffer
+	text := strings.Replace(byDevice(oneClass), "subnet: web, addresses", "qos: {max: 2Gbit}, subnet: web, addresses", 1)
+	a, d := start(t, text, logTo(&log))
+	d.SetLink("up0", true, 1000)
+	require.NoError(t, a.FollowLinks(t.Context()))
+	require.Contains(t, log.String(), `level=WARN msg="a link is slower than a limit of what leaves by it: the limit means nothing until the link is faster"`)
+	require.Contains(t, log.String(), `problem="max is 2Gbit, and the link of uplink up0 has 1Gbit"`)
+	require.NotContains(t, log.String(), "scaled down")
+	_, err := a.Apply(t.Context(), "f", []byte(strings.Replace(text, "max: 2Gbit", "max: 3Gbit", 1)), false)
+	require.ErrorContains(t, err, "max is 3Gbit, and the link of uplink up0 has 1Gbit")
+	_, err = a.Apply(t.Context(), "f", []byte(strings.Replace(text, "max: 2Gbit", "max: 1500Mbit", 1)), false)
+	require.NoError(t, err)
+}
+
+// VMs of a host that boots beside a bad cable can talk to each other.
+func TestStartOnASlowLink(t *testing.T) {
+	var log bytes.Buffer
+	text := strings.ReplaceAll(byDevice(oneClass), "subnet: web, addresses", "qos: {min: 2Gbit}, subnet: web, addresses")
+	a, d := prepare(t, text, logTo(&log))
+	d.SetLink("up0", true, 1000)
+	require.NoError(t, a.Start(t.Context()))
+	require.EqualValues(t, 1000, rateOf(t, a))
+	require.Contains(t, log.String(), "all its minimums are scaled down")
+	require.Contains(t, log.String(), "2Gbit (vm5) + 2Gbit (vm6) = 4Gbit, more than the link, which has 1Gbit")
+	_, err := a.Apply(t.Context(), "f", []byte(strings.Replace(text, "name: all", "name: every", 1)), false)
+	require.NoError(t, err)
+}
+
+func TestStartWithoutASpeed(t *testing.T) {
+	for _, up := range []bool{false, true} {
+		var log bytes.Buffer
+		text := strings.ReplaceAll(byDevice(oneClass), "subnet: web, addresses", "qos: {min: 6Gbit}, subnet: web, addresses")
+		a, d := prepare(t, text, logTo(&log))
+		d.SetLink("up0", up, 0)
+		require.NoError(t, a.Start(t.Context()))
+		require.EqualValues(t, 10_000, rateOf(t, a))
+		require.Contains(t, log.String(), `level=WARN msg="the device does not tell the rate of its link: until it does, its scheduler goes by one that is assumed" uplink=up0 assumed=10000Mbit`)
+		require.Contains(t, log.String(), "= 12Gbit, more than the link, which has 10Gbit")
+		log.Reset()
+		require.NoError(t, a.FollowLinks(t.Context()))
+		_, err := a.Apply(t.Context(), "f", []byte(strings.Replace(text, "name: all", "name: every", 1)), false)
+		require.NoError(t, err)
+		require.EqualValues(t, 10_000, rateOf(t, a))
+		require.NotContains(t, log.String(), "does not tell", "said once")
+		require.NotContains(t, log.String(), "scaled down", "likewise")
+		d.SetLink("up0", true, 1000)
+		require.NoError(t, a.FollowLinks(t.Context()))
+		require.EqualValues(t, 1000, rateOf(t, a))
+	}
+
+	a, d := prepare(t, withVMs(5))
+	d.SetLink("up0", true, 0)
+	require.NoError(t, a.Start(t.Context()))
+	_, err := a.Apply(t.Context(), "f", []byte(byDevice(oneClass)), false)
+	require.ErrorContains(t, err, "the device does not tell the rate of its link (add rate: <rate>", "nothing is assumed of what is new")
+}
+
+// An uplink that is back has the speed that it had, also while its carrier is down.
+func TestHealedUplinkKeepsItsSpeed(t *testing.T) {
+	a, d := start(t, byDevice(oneClass))
+	d.SetLink("up0", true, 1000)
+	require.NoError(t, a.FollowLinks(t.Context()))
+	d.SetLink("up0", false, 0)
+	d.Delete("up0")
+	healed, err := a.Heal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"uplink up0"}, healed)
+	require.EqualValues(t, 1000, rateOf(t, a))
 }
 
 // Monitor follows by itself.

@@ -130,7 +130,7 @@ func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *
 			p = now.byName[spec.name()]
 		}
 		if spec.uplink != nil {
-			next.linkMbit[spec.name()] = now.speedOf(p)
+			next.learnSpeed(now, p, wanted.config.Uplink(spec.name()))
 		}
 		next.order = append(next.order, p)
 		next.byName[spec.name()], next.byIndex[p.index] = p, p

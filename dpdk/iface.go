@@ -83,6 +83,18 @@ func interfaceError(name, verb string, err error) error {
 	return fmt.Errorf("interface %s: %s: %w", name, verb, err)
 }
 
+// ethtoolCmd is struct ethtool_cmd of <linux/ethtool.h>.
+type ethtoolCmd struct {
+	cmd, supported, advertising                          uint32
+	speed                                                uint16
+	duplex, port, phy, transceiver, autoneg, mdioSupport uint8
+	maxTxPkt, maxRxPkt                                   uint32
+	speedHi                                              uint16
+	tpMDIX, tpMDIXCtrl                                   uint8
+	lpAdvertising                                        uint32
+	reserved                                             [2]uint32
+}
+
 // ethtoolSpeed asks an interface for its speed by ETHTOOL_GSET, Mbit/s; 0 if it knows none.
 func ethtoolSpeed(name string) uint32 {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -90,16 +102,7 @@ func ethtoolSpeed(name string) uint32 {
 		return 0
 	}
 	defer unix.Close(fd)
-	cmd := struct {
-		cmd, supported, advertising                          uint32
-		speed                                                uint16
-		duplex, port, phy, transceiver, autoneg, mdioSupport uint8
-		maxTxPkt, maxRxPkt                                   uint32
-		speedHi                                              uint16
-		tpMDIX, tpMDIXCtrl                                   uint8
-		lpAdvertising                                        uint32
-		reserved                                             [2]uint32
-	}{cmd: unix.ETHTOOL_GSET}
+	cmd := ethtoolCmd{cmd: unix.ETHTOOL_GSET}
 	req := struct {
 		name [unix.IFNAMSIZ]byte
 		data unsafe.Pointer
@@ -109,9 +112,21 @@ func ethtoolSpeed(name string) uint32 {
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req))); e != 0 {
 		return 0
 	}
-	speed := uint32(cmd.speedHi)<<16 | uint32(cmd.speed)
-	if speed == ^uint32(0) {
-		return 0
+	return cmd.mbit()
+}
+
+// mbit is the speed of the link, else the highest that the interface can have: without a carrier it tells no speed.
+func (c *ethtoolCmd) mbit() uint32 {
+	if speed := uint32(c.speedHi)<<16 | uint32(c.speed); speed != 0 && speed != ^uint32(0) {
+		return speed
 	}
-	return speed
+	// SUPPORTED_* of <linux/ethtool.h>. Faster modes than these have no bit.
+	for _, m := range []struct{ modes, mbit uint32 }{
+		{0xf << 27, 56_000}, {0xf << 23, 40_000}, {1 << 31, 25_000}, {3 << 21, 20_000}, {1<<12 | 7<<18, 10_000}, {1 << 15, 2500}, {3<<4 | 1<<17, 1000}, {3 << 2, 100}, {3, 10},
+	} {
+		if c.supported&m.modes != 0 {
+			return m.mbit
+		}
+	}
+	return 0
 }

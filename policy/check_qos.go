@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -31,7 +33,7 @@ func (k *checker) qos() {
 			k.linkQoS(u)
 		}
 	}
-	k.defaultsBeyond(func(u *UplinkConfig) uint64 { return u.QoS.BytesPerSec })
+	k.defaultsBeyond(func(u *UplinkConfig) uint64 { return u.QoS.BytesPerSec }, func(string) shortfall { return k.short })
 }
 
 func (k *checker) hostGroups() {
@@ -198,9 +200,8 @@ func (k *checker) linkQoS(u *UplinkConfig) {
 	}
 	k.owners(u, byTC)
 	k.hardware(u)
-	if q.BytesPerSec > 0 {
-		k.admission(u, q.BytesPerSec)
-	}
+	// Of a link that nobody knows yet only the sums of groups can be checked.
+	k.admission(u, cmp.Or(q.BytesPerSec, math.MaxUint64), k.short)
 }
 
 func (k *checker) class(c *ClassConfig) {
@@ -253,151 +254,4 @@ func (k *checker) owners(u *UplinkConfig, byTC map[uint8]holder) {
 			miss(o, o.TC, "")
 		}
 	}
-}
-
-// admission refuses what a link of a rate cannot give, with the arithmetic.
-func (k *checker) admission(u *UplinkConfig, link uint64) {
-	beyond := func(o described, key string, bytesPerSec uint64) {
-		if bytesPerSec > link {
-			k.problem(o, key, fmt.Sprintf("%s is %s, and the link of uplink %s has %s", key, showRate(bytesPerSec), u.Name, showRate(link)),
-				"use at most the rate of the link")
-		}
-	}
-	for i := range u.QoS.Classes {
-		beyond(&u.QoS.Classes[i], "max", u.QoS.Classes[i].MaxBytesPerSec)
-	}
-	a := admitted{link: link}
-	a.add("the default flow", u.QoS.Default.MinBytesPerSec)
-	groups := map[*ShareConfig]*admitted{}
-	var order []*ShareConfig
-	for i := range k.c.Vports {
-		v := &k.c.Vports[i]
-		if !v.sendsBy(u) {
-			continue
-		}
-		s := k.c.shareOf(v)
-		if s.max == &v.QoS {
-			beyond(s.max, "max", s.max.MaxBytesPerSec)
-		}
-		if s.dests == &v.QoS {
-			for j := range s.dests.Destinations {
-				beyond(&s.dests.Destinations[j], "max", s.dests.Destinations[j].MaxBytesPerSec)
-			}
-		}
-		minimum := uint64(0)
-		if s.min != nil {
-			minimum = s.min.MinBytesPerSec
-		}
-		if s.group == nil {
-			a.add(v.Name, minimum)
-			continue
-		}
-		g := groups[s.group]
-		if g == nil {
-			g = &admitted{owner: k.groupOwner(v, &s), name: s.groupKey}
-			groups[s.group], order = g, append(order, s.group)
-		}
-		g.add(v.Name, minimum)
-	}
-	for _, share := range order {
-		g := groups[share]
-		beyond(g.owner, "max", share.MaxBytesPerSec)
-		if bound, key := share.bound(); bound > 0 && g.sum > bound {
-			k.problem(g.owner, key, fmt.Sprintf("the minimums of its vports on uplink %s are %s, above its %s, which is %s", u.Name, g, key, showRate(bound)),
-				"lower them, or raise "+key)
-		}
-		if name := g.name; g.sum > share.MinBytesPerSec { // the sum of its vports
-			a.add(name+": "+g.members(), g.sum)
-		} else {
-			a.add(name, share.MinBytesPerSec)
-		}
-	}
-	if a.sum > link {
-		k.problem(&u.QoS, "", fmt.Sprintf("the minimums on uplink %s are %s, more than the link, which has %s", u.Name, &a, showRate(link)),
-			"lower some of them, or use minWeight")
-	}
-}
-
-// bound is what the minimums of a group's members may be together, and the key that says so; 0 without one.
-func (s *ShareConfig) bound() (bytesPerSec uint64, key string) {
-	if s.MinBytesPerSec > 0 {
-		return s.MinBytesPerSec, "min"
-	}
-	return s.MaxBytesPerSec, "max"
-}
-
-// groupOwner is the object that has the share of a vport's group.
-func (k *checker) groupOwner(v *VportConfig, s *vportShare) described {
-	if g := k.c.QoSGroup(s.groupName); g != nil && s.group == &g.ShareConfig {
-		return g
-	}
-	_, n := k.c.Subnet(v.Subnet)
-	return &n.QoS
-}
-
-// admitted adds up minimums.
-type admitted struct {
-	link  uint64
-	owner described
-	name  string
-	sum   uint64
-	names []string
-	parts []string
-	more  int
-}
-
-// maxParts bounds the terms of a sum in a message.
-const maxParts = 8
-
-func (a *admitted) add(name string, bytesPerSec uint64) {
-	if bytesPerSec == 0 {
-		return
-	}
-	a.sum += bytesPerSec
-	if len(a.parts) == maxParts {
-		a.more++
-		return
-	}
-	a.names = append(a.names, name)
-	a.parts = append(a.parts, showRate(bytesPerSec)+" ("+name+")")
-}
-
-// members are whose minimums were added.
-func (a *admitted) members() string {
-	s := strings.Join(a.names, ", ")
-	if a.more > 0 {
-		s += fmt.Sprintf(" and %d more", a.more)
-	}
-	return s
-}
-
-// String is the arithmetic.
-func (a *admitted) String() string {
-	s := strings.Join(a.parts, " + ")
-	if a.more > 0 {
-		s += fmt.Sprintf(" + %d more", a.more)
-	}
-	return s + " = " + showRate(a.sum)
-}
-
-// checkLinks is what of the checks needs the rates of uplinks that leave them to their devices.
-func (c *Config) checkLinks(rate func(u *UplinkConfig) uint64) error {
-	k := &checker{c: c, d: &decoder{file: c.File}}
-	for i := range c.Uplinks {
-		u := &c.Uplinks[i]
-		if !u.has("qos") || u.QoS.BytesPerSec > 0 {
-			continue
-		}
-		link := rate(u)
-		if link == 0 {
-			k.problem(&u.QoS, "", "the device does not tell the rate of its link", "add rate: <rate>, for example rate: 10Gbit")
-			continue
-		}
-		k.admission(u, link)
-	}
-	k.defaultsBeyond(rate)
-	if len(k.d.problems) > 0 {
-		return &Errors{Problems: sortProblems(k.d.problems)}
-	}
-	return nil
 }

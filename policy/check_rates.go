@@ -4,7 +4,7 @@ import "fmt"
 
 // defaultsBeyond refuses limits of groups, networks and hosts which no link of the vports that get them has. One that some
 // link has is not: it is meant for that.
-func (k *checker) defaultsBeyond(rate func(u *UplinkConfig) uint64) {
+func (k *checker) defaultsBeyond(rate func(u *UplinkConfig) uint64, short func(uplink string) shortfall) {
 	type fastest struct {
 		uplink  string
 		link    uint64
@@ -48,7 +48,7 @@ func (k *checker) defaultsBeyond(rate func(u *UplinkConfig) uint64) {
 		}
 		beyond := func(o described, bytesPerSec uint64) {
 			if bytesPerSec > f.link {
-				k.problem(o, "max", fmt.Sprintf("max is %s, and the fastest link of those who get it, uplink %s, has %s", showRate(bytesPerSec), f.uplink, showRate(f.link)),
+				short(f.uplink)(LinkMaximum, bytesPerSec, o, "max", fmt.Sprintf("max is %s, and the fastest link of those who get it, uplink %s, has %s", showRate(bytesPerSec), f.uplink, showRate(f.link)),
 					"use at most the rate of the link")
 			}
 		}

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -16,8 +15,9 @@ type LinkSpeed interface {
 
 // SlowLinks is what a PortIndex may do besides: let links be slower than what was promised of them.
 type SlowLinks interface {
-	// Excuse reports that minimums which links cannot give are to be scaled down to what they can, instead of being refused.
-	Excuse(*Errors) bool
+	// Excuse takes what links cannot give, and returns that of it which is to be refused. Minimums of what is not are scaled
+	// down to what the link has.
+	Excuse([]LinkProblem) (refused []LinkProblem)
 }
 
 // DeviceClasses is what a PortIndex may know besides: uplinks whose devices divide the link themselves.
@@ -34,11 +34,13 @@ func (k *compiler) qos(ports PortIndex) error {
 		}
 		return u.QoS.BytesPerSec
 	}
-	if _, ok := ports.(LinkSpeed); ok {
-		var errs *Errors
-		err := k.config.checkLinks(rate)
-		if slow, ok := ports.(SlowLinks); err != nil && (!ok || !errors.As(err, &errs) || !slow.Excuse(errs)) {
-			return err
+	if s, ok := ports.(LinkSpeed); ok {
+		problems := k.config.LinkProblems(s.LinkMbit)
+		if slow, ok := ports.(SlowLinks); ok && len(problems) > 0 {
+			problems = slow.Excuse(problems)
+		}
+		if len(problems) > 0 {
+			return refusedLinks(problems)
 		}
 	}
 	var schedulers []SchedulerQoS

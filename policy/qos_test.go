@@ -90,6 +90,9 @@ func TestQoSRefusals(t *testing.T) {
 			"- name: red\n", "- name: red\n    qos: {minWeight: 5}\n"), []string{
 			"4: qos of uplink up0: the minimums on uplink up0 are 11Gbit (network red: red-vm1, red-vm2) = 11Gbit, more than the link, which has 10Gbit (lower some of them, or use minWeight)",
 		}},
+		{"minimums exceed the group, whatever the link has", append(withVM("min: 4Gbit"), "- name: red\n", "- name: red\n    qos: {max: 3Gbit}\n", "rate: 10Gbit, ", ""), []string{
+			"14: qos of network red: the minimums of its vports on uplink up0 are 4Gbit (red-vm1) = 4Gbit, above its max, which is 3Gbit (lower them, or raise max)",
+		}},
 		{"groups and others exceed the link", append(withVM("group: gold"), "uplink: up0, vlan: 100}", "uplink: up0, vlan: 100, qos: {min: 3Gbit}}",
 			"hosts:\n", "qosGroups: [{name: gold, min: 8Gbit}]\nhosts:\n"), []string{
 			"4: qos of uplink up0: the minimums on uplink up0 are 3Gbit (printer) + 8Gbit (group gold) = 11Gbit, more than the link, which has 10Gbit (lower some of them, or use minWeight)",
@@ -178,15 +181,22 @@ func TestDefaultsBeyondTheDevices(t *testing.T) {
 	assert.NotContains(t, err.Error(), "edge")
 }
 
-// excusing are ports whose links may be slower than what was promised of them.
+// excusing are ports whose links may be slower than what was promised of them, and remember minimums.
 type excusing struct {
 	speeds
-	excused *Errors
+	excused []LinkProblem
 }
 
-func (e *excusing) Excuse(errs *Errors) bool {
-	e.excused = errs
-	return true
+func (e *excusing) Excuse(problems []LinkProblem) (refused []LinkProblem) {
+	for _, p := range problems {
+		switch p.Fault {
+		case LinkMinimums:
+			e.excused = append(e.excused, p)
+		case LinkUnknown:
+			refused = append(refused, p)
+		}
+	}
+	return refused
 }
 
 // On a slower link minimums keep their proportions.
@@ -199,7 +209,13 @@ func TestMinimumsOfASlowLink(t *testing.T) {
 	ports.mbit["up0"] = 1000
 	slow, err := Compile(c, fast, ports)
 	require.NoError(t, err)
-	assert.ErrorContains(t, ports.excused, "the minimums on uplink up0 are 500Mbit (the default flow) + 1Gbit (network red) + 2Gbit (group gold) = 3.5Gbit, more than the link, which has 1Gbit")
+	require.Len(t, ports.excused, 1)
+	assert.Equal(t, "up0", ports.excused[0].Uplink)
+	assert.EqualValues(t, 3500*1_000_000/8, ports.excused[0].AskedBytesPerSec)
+	assert.Contains(t, ports.excused[0].What, "the minimums on uplink up0 are 500Mbit (the default flow) + 1Gbit (network red) + 2Gbit (group gold) = 3.5Gbit, more than the link, which has 1Gbit")
+	ports.mbit["up0"] = 0
+	_, err = Compile(c, fast, ports)
+	require.ErrorContains(t, err, "the device does not tell the rate of its link", "what is not excused")
 	before, after := fast.QoS.Scheduler(0), slow.QoS.Scheduler(0)
 	assert.EqualValues(t, 1000*1_000_000/8, after.RateBytesPerSec)
 	sum := after.Leaves[0].MinBytesPerSec
@@ -369,7 +385,7 @@ func TestWarnOfShares(t *testing.T) {
 		got = append(got, w.String())
 	}
 	assert.Equal(t, []string{
-		"test.yaml:4: qos of uplink up0: the rate of the link is left to the device, and a file is refused while it does not tell it, as some interfaces of the kernel do without a link (add rate: <rate>, for example rate: 10Gbit)",
+		"test.yaml:4: qos of uplink up0: the rate of the link is left to the device, and a file that is applied is refused while it does not tell it, as some interfaces of the kernel do (add rate: <rate>, for example rate: 10Gbit)",
 		"test.yaml:4: class s: the class is strict without a max, so it may take what vports have as their minimum (add max: <rate>)",
 	}, got)
 }

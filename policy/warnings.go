@@ -95,7 +95,7 @@ func (w *warner) qos() {
 	for i := range w.c.Uplinks {
 		u := &w.c.Uplinks[i]
 		if u.has("qos") && u.QoS.BytesPerSec == 0 {
-			w.warn(&u.QoS, "", "the rate of the link is left to the device, and a file is refused while it does not tell it, as some interfaces of the kernel do without a link",
+			w.warn(&u.QoS, "", "the rate of the link is left to the device, and a file that is applied is refused while it does not tell it, as some interfaces of the kernel do",
 				"add rate: <rate>, for example rate: 10Gbit")
 		}
 		for j := range u.QoS.Classes {

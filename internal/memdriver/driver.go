@@ -29,7 +29,8 @@ type Driver struct {
 	deeds  []string
 	before func(deed string)
 
-	classes int // that devices of uplinks take
+	classes int             // that devices of uplinks take
+	links   map[string]link // that were set, by name
 
 	gate gate // workers pass it with every poll
 }
@@ -37,7 +38,7 @@ type Driver struct {
 // New makes a driver with buffers for so many packets.
 func New(packets int) *Driver {
 	a := memport.NewArena(packets, 2048)
-	return &Driver{net: memport.New(a), arena: a, fail: map[string]error{}, open: map[string]*device{}, taps: map[string]bool{}}
+	return &Driver{net: memport.New(a), arena: a, fail: map[string]error{}, open: map[string]*device{}, taps: map[string]bool{}, links: map[string]link{}}
 }
 
 // Net is the net of the memory ports.
@@ -100,11 +101,20 @@ func (d *Driver) Delete(name string) {
 	delete(d.taps, dev.tap)
 }
 
-// SetLink gives the link of an open device a state and a speed.
+// link is the state of a link.
+type link struct {
+	down bool
+	mbit uint32
+}
+
+// SetLink gives the link of a device, open or not yet, a state and a speed.
 func (d *Driver) SetLink(name string, up bool, mbit uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.open[name].down, d.open[name].mbit = !up, mbit
+	d.links[name] = link{!up, mbit}
+	if dev := d.open[name]; dev != nil {
+		dev.link = d.links[name]
+	}
 }
 
 // CheckClean reports what is left open, and packets that were lost.
@@ -183,7 +193,10 @@ func (d *Driver) openPort(dev *device, rx, tx int) (agent.Device, error) {
 			return nil, fmt.Errorf("%s: interface %s is busy", object, dev.tap)
 		}
 	}
-	dev.driver, dev.Device, dev.mbit = d, d.net.Device(rx, tx), 10_000
+	dev.driver, dev.Device, dev.link = d, d.net.Device(rx, tx), link{mbit: 10_000}
+	if l, set := d.links[dev.name]; set {
+		dev.link = l
+	}
 	if dev.tap != "" {
 		dev.created = !d.taps[dev.tap]
 		d.taps[dev.tap] = true
@@ -290,8 +303,7 @@ type device struct {
 	mtu          int
 	gone, closed bool
 	dcb          agent.DCB
-	down         bool
-	mbit         uint32
+	link         link
 }
 
 func (v *device) MAC() packet.MAC { return v.mac }
@@ -300,7 +312,7 @@ func (v *device) MTU() int        { return v.mtu }
 func (v *device) Link() (bool, uint32) {
 	v.driver.mu.Lock()
 	defer v.driver.mu.Unlock()
-	return !v.closed && !v.down, v.mbit
+	return !v.closed && !v.link.down, v.link.mbit
 }
 
 func (v *device) Created() bool  { return v.created }
