@@ -78,6 +78,7 @@ type Running struct {
 	Applied  time.Time
 	Snapshot *policy.Snapshot
 
+	divides  map[string]bool   // uplinks whose device divides the link as Config says
 	linkMbit map[string]uint32 // of uplinks, that their schedulers go by; 0: not known
 	tolerant bool              // what links cannot give is scaled down, also where it is new
 	excused  []policy.LinkProblem
@@ -98,6 +99,7 @@ type Attempt struct {
 
 // port is one port of the switch with its device. Only spec changes, under Agent.devices.
 type port struct {
+	name   string
 	index  uint32
 	spec   portSpec
 	device Device

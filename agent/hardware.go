@@ -44,14 +44,11 @@ func asOpened(specs []portSpec, running map[string]*port) []portSpec {
 }
 
 // Divides reports that an uplink's device divides the link as the configuration says.
-func (r *Running) Divides(name string) bool {
-	p := r.byName[name]
-	return p != nil && p.spec.uplink != nil && p.spec.uplink.Hardware.Divides && p.device.DCB().Divides
-}
+func (r *Running) Divides(name string) bool { return r.divides[name] }
 
 // software says why the classes of an uplink are scheduled in software; "" where they are not, or it has none.
 func (r *Running) software(p *port) string {
-	u := r.Config.Uplink(p.spec.name())
+	u := r.Config.Uplink(p.name)
 	if u == nil || !u.Scheduled() || r.Divides(u.Name) {
 		return ""
 	}

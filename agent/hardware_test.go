@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicenet/sluice/agent"
@@ -94,6 +95,33 @@ func TestHardwareRequiredAtStart(t *testing.T) {
 	d.GiveClasses(8)
 	require.NoError(t, a.Start(t.Context()))
 	require.True(t, uplink(t, a).DCB.Divides)
+}
+
+// What runs may be asked about while the next configuration is on its way; it answers for itself, not for the next.
+func TestDividesWhileItChanges(t *testing.T) {
+	a, d := prepare(t, even(""))
+	d.GiveClasses(8)
+	require.NoError(t, a.Start(t.Context()))
+	first, done := a.Running(), make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 20 {
+			for _, text := range []string{even("default: {min: 1Mbit}, "), even("")} {
+				_, err := a.Apply(t.Context(), "f", []byte(text), false)
+				assert.NoError(t, err)
+			}
+		}
+	}()
+	for asked := 0; ; asked++ {
+		require.True(t, first.Divides("up0"))
+		require.Equal(t, "up0", first.PortName(0))
+		select {
+		case <-done:
+			require.NotZero(t, asked)
+			return
+		default:
+		}
+	}
 }
 
 // A device that could have classes and was opened without goes on in software.

@@ -48,7 +48,7 @@ func (a *Agent) openPort(spec portSpec, u *undo) (*port, error) {
 		}
 		return d.Close() // a VM may be using the interface since before this daemon
 	})
-	return &port{index: index, spec: spec, device: d}, nil
+	return &port{name: spec.name(), index: index, spec: spec, device: d}, nil
 }
 
 // bytesPerMbit is a megabit in bytes.
@@ -119,7 +119,7 @@ func (a *Agent) closePorts(ports []*port) (failed []error) {
 func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *Running {
 	next := &Running{
 		Config: wanted.config, File: wanted.file, YAML: wanted.text, Hash: hash(wanted.text), Revision: now.Revision + 1,
-		Applied: time.Now(), byName: map[string]*port{}, byIndex: map[uint32]*port{}, linkMbit: map[string]uint32{}, tolerant: wanted.tolerant,
+		Applied: time.Now(), byName: map[string]*port{}, byIndex: map[uint32]*port{}, divides: map[string]bool{}, linkMbit: map[string]uint32{}, tolerant: wanted.tolerant,
 	}
 	if wanted.same {
 		next.Revision, next.Applied = now.Revision, now.Applied
@@ -130,6 +130,7 @@ func (a *Agent) successor(now *Running, wanted given, opened map[string]*port) *
 			p = now.byName[spec.name()]
 		}
 		if spec.uplink != nil {
+			next.divides[spec.name()] = spec.uplink.Hardware.Divides && p.dcb().Divides
 			next.learnSpeed(now, p, wanted.config.Uplink(spec.name()))
 		}
 		next.order = append(next.order, p)

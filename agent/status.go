@@ -72,7 +72,7 @@ func (a *Agent) Ports() (*Running, []PortStatus) {
 // PortName names the port of an index; "" without one.
 func (r *Running) PortName(index uint32) string {
 	if p := r.byIndex[index]; p != nil {
-		return p.spec.name()
+		return p.name
 	}
 	return ""
 }
