@@ -13,9 +13,9 @@ type VMQConfig struct {
 
 // What is decided for receive queues while sluiced runs.
 const (
-	VMQDynamic = "dynamic" // queues move between workers, and on uplinks that can steer belong to the busiest vports
-	VMQStatic  = "static"  // queues stay at their workers; vports get a queue of an uplink while there are free ones, and keep it
-	VMQOff     = "off"     // queues stay at their workers, and belong to no vport
+	VMQDynamic = "dynamic" // queues move between workers
+	VMQStatic  = "static"  // queues stay at their workers, or go to those that are named
+	VMQOff     = "off"     // queues stay at their workers
 )
 
 var vmqModes = []string{VMQDynamic, VMQStatic, VMQOff}

@@ -7,6 +7,7 @@ package balance
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -116,6 +117,9 @@ func (b *Balancer) Step(ctx context.Context, now time.Time) {
 	b.forget(b.meter.queues)
 	b.measure()
 	moved := b.place(ctx, now, sample)
+	if !b.meter.informed(sample.Workers) {
+		return // without loads everybody seems idle, and all queues would come together
+	}
 	for _, d := range b.decider.Decide(sample) {
 		if ctx.Err() != nil {
 			return
@@ -144,6 +148,9 @@ func (b *Balancer) place(ctx context.Context, now time.Time, s vmq.Sample) (move
 	return moved
 }
 
+// errNotCarriedOut is of decisions that no sample of this package leads to.
+var errNotCarriedOut = errors.New("nothing in this daemon can do that yet")
+
 // carryOut does what a decision says, and remembers it; false when it was not to be done.
 func (b *Balancer) carryOut(ctx context.Context, d vmq.Decision) bool {
 	began := b.clock()
@@ -153,8 +160,12 @@ func (b *Balancer) carryOut(ctx context.Context, d vmq.Decision) bool {
 		e.From, e.To = vmq.NoWorker, vmq.NoWorker
 	}
 	var err error
-	if d.Kind == vmq.MoveQueue {
+	switch d.Kind {
+	case vmq.MoveQueue:
 		err = b.opts.Switch.MoveQueue(d.Queue.Port, d.Queue.Queue, d.To)
+	case vmq.Refused: // an event to tell of
+	default:
+		err = errNotCarriedOut
 	}
 	e.Took = b.clock().Sub(began)
 	if err != nil {

@@ -263,3 +263,17 @@ func TestItEndsWithItsContext(t *testing.T) {
 	<-done
 	assert.Equal(t, maxPeriod, New(Options{}).period())
 }
+
+// Two workers that are busy when the balancer begins: while it knows no load it does nothing, where all seem idle.
+func TestNothingIsDecidedWithoutLoads(t *testing.T) {
+	f := newFakeSwitch(2, map[vmq.QueueKey]float64{q(0): 0.7, q(1): 0.7})
+	f.at[q(1)] = 1
+	s := newStand(f, vmq.Dynamic, nil)
+	f.pass(time.Minute) // they ran before
+	for range 40 {
+		s.b.Step(context.Background(), s.now)
+		f.pass(100 * time.Millisecond)
+		s.now = s.now.Add(100 * time.Millisecond)
+	}
+	assert.Zero(t, f.moves, s.log.String())
+}

@@ -135,6 +135,13 @@ func (m *meter) worker(now time.Time, w *dataplane.WorkerStatus, nodeOf func(cor
 	return t
 }
 
+// informed reports that the load of all workers is known, but of those that tell nothing or have failed.
+func (m *meter) informed(workers []vmq.WorkerLoad) bool {
+	return !slices.ContainsFunc(workers, func(w vmq.WorkerLoad) bool {
+		return w.State == vmq.Running && len(m.workers[w.ID].readings) < 2
+	})
+}
+
 // until is the busy share and the packets a second from one reading to a later one; false when there is no time between
 // them.
 func (r *reading) until(later *reading) (busy, packetsPerSec float64, ok bool) {

@@ -88,7 +88,7 @@ func writeVMQ(b *bytes.Buffer, r *vmqsim.Result, source string, pictures []strin
 
 The balancer that moves receive queues between workers ([ARCHITECTURE.md](ARCHITECTURE.md#balancing-workers)) is driven here
 with loads that no test machine can make: up to 128 cores and 2,000 VMs. It is the very code of the daemon with its default
-limits. This page is made of [%s](../%s) by the command that also makes the result:
+limits; queues that VMs own are decided here only, the daemon moves queues and steers nothing yet. This page is made of [%s](../%s) by the command that also makes the result:
 
 `+"```sh\nbin/sluice-pktgen vmq-sim --json %s -w docs/VMQ-SIMULATION.md    # some minutes\n```"+`
 

@@ -1,6 +1,7 @@
 // Package vmq decides which worker polls which receive queue, which vports own a hardware queue, and when a queue that is
 // too much for one worker is divided by software. It is pure: load samples and limits go in, decisions with their reasons
-// come out, and time is an argument. The daemon runs it, and so does a simulator.
+// come out, and time is an argument. The daemon runs it, and so does a simulator;
+// the daemon gives it neither vports nor queues to divide, so that it moves whole queues only.
 //
 //	Sample ──► Decide ──► []Decision ──► who carries them out ──► the next Sample shows what came of it
 //
