@@ -234,6 +234,9 @@ func (s *Switch) takeOver(w *worker) {
 			if to == w {
 				continue
 			}
+			if !slices.Contains(*w.listed.Load(), q) {
+				break // it is on its way, and one that hangs is to take it
+			}
 			err := s.move(&move{q: q, from: w, to: to, done: make(chan error, 1)})
 			if err == nil {
 				moved++

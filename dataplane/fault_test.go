@@ -110,6 +110,38 @@ func TestWorkerThatIsAloneGoesOn(t *testing.T) {
 	r.balanced()
 }
 
+// The worker that takes over from one that failed fails by a queue's tables at the very move, which had them from the first
+// one: each queue has one worker all the same.
+func TestFaultWhileOthersTakeOver(t *testing.T) {
+	r := newRig(t, 3)
+	r.sw.patience = patience
+	r.resolve()
+	r.move("red-vm1", 0)
+	r.move("red-vm2", 0)
+	r.sw.workers[0].do(func() { // the next burst is of red-vm2's queue alone, which gets new tables for it
+		for _, q := range r.sw.workers[0].queues {
+			if q != nil && (q.port == r.index.byName["red-vm1"] || q.port == r.index.byName["red-vm2"]) {
+				q.actions.free()
+				q.actions = nil
+			}
+		}
+		r.inject("red-vm2", numbered(0))
+	})
+	for _, port := range []string{"red-vm1", "red-vm2"} {
+		require.True(t, r.net.WaitFor(patience, func() bool { return r.workerOf(port) > 0 }))
+	}
+	r.settled(0)
+	require.True(t, r.net.WaitFor(patience, func() bool {
+		return r.state(1).State == WorkerRuns && r.state(2).State == WorkerRuns
+	}))
+	require.Positive(t, r.state(1).Faults+r.state(2).Faults)
+	for to := range 3 { // from whoever has it now
+		r.move("red-vm1", to)
+		require.Len(t, r.send("red-vm1", numbered(to))["up0"], 1)
+	}
+	r.balanced()
+}
+
 // failingPoller fails in Poll when it is told to.
 type failingPoller struct {
 	Poller

@@ -160,8 +160,8 @@ func (m *move) release() {
 	if !m.state.CompareAndSwap(moveAsked, moveOnWay) {
 		return
 	}
-	defer func() { m.broken(recover()) }()
 	w := m.from
+	defer func() { m.releaseBroke(recover()) }()
 	w.takeOff(m.q)
 	m.held = w.takeHeld(m.q.port, m.q.queue)
 	m.tsc = w.tsc
@@ -197,7 +197,7 @@ func (m *move) take() {
 	if !m.state.CompareAndSwap(moveOnWay, moveTaken) {
 		return
 	}
-	defer func() { m.broken(recover()) }()
+	defer func() { m.takeBroke(recover()) }()
 	if err := m.settle(w); err != nil {
 		m.giveBack(fmt.Errorf("worker %d cannot poll it: %w; worker %d polls it on", w.id, err, m.from.id))
 		return
@@ -213,15 +213,23 @@ func (m *move) settle(w *worker) error {
 	if err := w.addQueue(m.q); err != nil {
 		return err
 	}
-	w.giveHeld(m.held)
+	m.leaveHeld(w)
 	w.ctr.publish()
 	return nil
+}
+
+// leaveHeld gives a worker what waits for next hops, once.
+func (m *move) leaveHeld(w *worker) {
+	held := m.held
+	m.held = nil
+	w.giveHeld(held)
 }
 
 // catchUp lets the clock of this worker be no earlier than that of a flow table that it takes over, whose flows would seem
 // very old otherwise.
 func (w *worker) catchUp(tsc uint64) {
 	w.flush()
+	w.doing.note(doingCommand)
 	if w.tsc < tsc { // the time stamp counter once jumped back, and the other one noticed at another time
 		w.skew += tsc - w.tsc
 		w.readClock()
@@ -238,28 +246,16 @@ func (m *move) giveBack(why error) {
 // restore runs on the old worker's thread. A device that cannot be polled here any more either is kept on the list, so that
 // it goes with its port.
 func (m *move) restore(why error) {
-	defer func() { m.broken(recover()) }()
 	w := m.from
+	defer func() { m.restoreBroke(recover()) }()
 	if w.stop {
 		m.q.free()
-		w.giveHeld(m.held)
+		m.leaveHeld(w)
 		w.dropHeld(ReasonPortGone, func(*heldPackets, uint32) bool { return true })
 	} else if err := m.settle(w); err != nil {
 		w.adopt(m.q)
-		w.giveHeld(m.held)
+		m.leaveHeld(w)
 		why = fmt.Errorf("%w; nor can worker %d any more: %w (remove the port and add it again)", why, w.id, err)
 	}
 	m.done <- why
-}
-
-// broken ends a move in which a worker fails by v; nil: it has not.
-func (m *move) broken(v any) {
-	if v == nil {
-		return
-	}
-	select {
-	case m.done <- ErrFailed:
-	default: // it was over
-	}
-	panic(v)
 }

@@ -92,13 +92,7 @@ func (q *rxQueue) ownsPA(addr uint32) bool { return slices.Contains(q.local.PAs,
 
 // addQueue runs on the worker's thread.
 func (w *worker) addQueue(q *rxQueue) error {
-	q.ref = uint32(len(w.queues))
-	for i, old := range w.queues {
-		if old == nil {
-			q.ref = uint32(i)
-			break
-		}
-	}
+	q.ref = w.freeRef()
 	if err := w.poller.AddRx(q.device, q.queue, q.ref); err != nil {
 		return err
 	}
@@ -108,13 +102,25 @@ func (w *worker) addQueue(q *rxQueue) error {
 
 // adopt makes a queue that has a reference one of the worker's.
 func (w *worker) adopt(q *rxQueue) {
+	defer w.list(q) // also when its tables make this fail: the device is polled for it
+	w.slow.welcome(q)
+	q.publish(w.sw.sinceStart())
+}
+
+func (w *worker) list(q *rxQueue) {
 	if int(q.ref) == len(w.queues) {
 		w.queues = append(w.queues, nil)
 	}
 	w.queues[q.ref] = q
-	w.slow.welcome(q)
-	q.publish(w.sw.sinceStart())
 	w.listQueues()
+}
+
+// freeRef is a reference that no queue of the worker has.
+func (w *worker) freeRef() uint32 {
+	if i := slices.Index(w.queues, nil); i >= 0 {
+		return uint32(i)
+	}
+	return uint32(len(w.queues))
 }
 
 // takeOff is the reverse of addQueue: nobody polls the queue then.
