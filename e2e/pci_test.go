@@ -42,7 +42,7 @@ func TestMachinePCI(t *testing.T) {
 		t.Skip("this QEMU has no NIC igb: release 9 has, which make lab-deps gets from Debian's backports")
 	}
 	const test = "TestPCI"
-	m := machine(t, kit, 10*time.Minute, igbNICs,
+	m := machine(t, kit, 5*time.Minute, igbNICs,
 		scriptOf(t, "modprobe -a igb vfio-pci\necho 256 >/proc/sys/vm/nr_hugepages\nexport "+nicsVariable+"='0000:01:00.0 0000:02:00.0'", test))
 	go func() { // as somebody who pulls a cable
 		for _, pull := range []bool{true, false} {
@@ -178,11 +178,14 @@ func (p *pair) requireQueuesMove(config string) {
 	}()
 	for _, want := range [][]string{{"0", "1"}, {"1", "0"}} {
 		yaml := strings.Replace(config, "queues: 2,", "queues: 2, vmq: {mode: static, workers: ["+strings.Join(want, ", ")+"]},", 1)
-		require.Eventually(p.t, func() bool {
+		for deadline := time.Now().Add(patience(10 * time.Second)); ; time.Sleep(time.Second) {
 			out, err := p.a.apply(yaml)
 			require.NoError(p.t, err, out)
-			return slices.Equal(want, p.a.queueWorkers("up0"))
-		}, patience(10*time.Second), time.Second, "queues 0 and 1 to workers %v", want)
+			if slices.Equal(want, p.a.queueWorkers("up0")) {
+				break
+			}
+			require.False(p.t, time.Now().After(deadline), "queues 0 and 1 to workers %v", want)
+		}
 	}
 	answer := <-sent
 	p.t.Logf("%d pings while queues moved, %d answered", answer.Sent, answer.Received)
