@@ -132,7 +132,11 @@ func TestPerformancePageIsCurrent(t *testing.T) {
 	require.NoError(t, err)
 	files, err := Page(e, file, "PERFORMANCE.md")
 	require.NoError(t, err)
-	require.Len(t, files, 5+2*len(e.Shares))
+	pictures := 2 + len(e.Shares)
+	if e.Queues != nil {
+		pictures += len(e.Queues.Scenarios)
+	}
+	require.Len(t, files, 1+2*pictures, "the page, and two files for each picture")
 	for name, want := range files {
 		have, err := os.ReadFile(filepath.Join("../../docs", name))
 		require.NoError(t, err)
